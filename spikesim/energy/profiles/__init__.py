@@ -1,0 +1,1 @@
+"""Hardware profiles: one TOML file each, every constant with its citation."""
