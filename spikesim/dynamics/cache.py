@@ -1,0 +1,108 @@
+"""Compile emitted kernels, and keep them on disk for the next process.
+
+A kernel's file is named by what it was made from: its source (which follows from the recorded
+equations), the versions of everything that turns it into machine code, and the processor. It is
+written to a temporary name and renamed, so several processes may race. A folder that cannot be
+written falls back to memory, with one line in the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import linecache
+import logging
+import os
+import sys
+import tempfile
+import threading
+from functools import cache, lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import llvmlite
+import numba
+import platformdirs
+from llvmlite import binding
+
+from spikesim.dynamics.emit import Kernel, emit
+
+logger = logging.getLogger(__name__)
+_compiling = threading.RLock()
+
+# OpenMP's barrier costs a tenth of the work queue's, and torch's own thread pool is OpenMP too.
+if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
+    numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: ``$SPIKESIM_CACHE_DIR`` or the user's cache folder."""
+    return Path(os.environ.get("SPIKESIM_CACHE_DIR") or platformdirs.user_cache_dir("spikesim")) / "kernels"
+
+
+@lru_cache(maxsize=4096)
+def compiled(kernel: Kernel, title: str) -> ModuleType:
+    """The module that holds ``run`` and ``run_parallel`` of a kernel, compiled on first use."""
+    with _compiling:
+        source = emit(kernel, title)
+        digest = hashlib.sha256("\n".join([source, *_toolchain()]).encode()).hexdigest()[:32]
+        name = f"spikesim_kernel_{digest}"
+        if name in sys.modules:
+            return sys.modules[name]
+        path = _stored(cache_folder() / f"{digest}.py", source.replace("CACHE", "True"))
+        module = _load(name, path) if path is not None else _in_memory(name, source.replace("CACHE", "False"))
+        sys.modules[name] = module
+        return module
+
+
+@cache
+def _toolchain() -> tuple[str, ...]:
+    pointer = Path(__file__).with_name("pointer.py").read_text()
+    return (numba.__version__, llvmlite.__version__, binding.get_host_cpu_name(), sys.version, pointer)
+
+
+def _stored(path: Path, source: str) -> Path | None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+            with os.fdopen(handle, "w") as file:
+                file.write(source)
+            os.replace(temporary, path)
+        # Numba keeps the machine code beside the source and would fail late if it could not.
+        return path if os.access(path.parent, os.W_OK) else None
+    except OSError as error:
+        _warn_once(str(path.parent), str(error))
+        return None
+
+
+@cache
+def _warn_once(folder: str, reason: str) -> None:
+    logger.warning(
+        "kernels are compiled in memory only, since %s cannot be written (%s); set SPIKESIM_CACHE_DIR to a folder "
+        "that can",
+        folder,
+        reason,
+    )
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)  # type: ignore[union-attr]
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _in_memory(name: str, source: str) -> ModuleType:
+    file = f"<{name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    module: Any = ModuleType(name)
+    module.__file__ = file
+    exec(compile(source, file, "exec"), module.__dict__)
+    return module

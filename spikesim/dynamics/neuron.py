@@ -1,0 +1,324 @@
+"""The base of every neuron: a subclass declares states, parameters and one ``step``; the rest follows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from spikesim.dynamics import operator as kernels
+from spikesim.dynamics.declarations import Param, SpikeType, State
+from spikesim.dynamics.emit import RESERVED, Kernel, Mode, emit
+from spikesim.dynamics.program import Program, parse
+from spikesim.dynamics.record import record
+from spikesim.dynamics.reference import run_reference
+from spikesim.dynamics.time import TimeAware
+from spikesim.errors import ConfigError, ReuseError, ShapeError, StateError, TimestepsError
+
+_KERNEL_DTYPES = (torch.float32, torch.float64)
+
+
+@dataclass
+class Call:
+    """What a Network tells its neurons for the length of one call.
+
+    Args:
+        samples: N.
+        constant: whether a neuron that receives N rows must repeat them over time.
+        keep: whether final states are wanted.
+        state: initial states by qualified module name, or None.
+        mask: bool ``[T, N]``, or None.
+        final: final states, filled in by the neurons.
+        visited: qualified names of the neurons that have run.
+    """
+
+    samples: int
+    constant: bool = False
+    keep: bool = False
+    state: Mapping[str, Mapping[str, Tensor]] | None = None
+    mask: Tensor | None = None
+    final: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    visited: list[str] = field(default_factory=list)
+
+
+class _TracedAtBirth(type):
+    """Records a neuron's step as soon as it is built: a wrong equation fails there, not in training."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        neuron = super().__call__(*args, **kwargs)
+        neuron.program_text()
+        return neuron
+
+
+class Neuron(TimeAware, metaclass=_TracedAtBirth):
+    """A neuron is its equations: subclass, declare ``states`` and ``params``, write ``step``.
+
+    ``step(x, **states, **params)`` returns what is emitted and the new value of every state, in plain
+    arithmetic and the functions of :mod:`spikesim.dynamics.ops`. From it follow a reference path, the
+    derived backward and the compiled kernels. Flags (``self.<name>``) are resolved while recording and
+    may be changed afterwards.
+
+    Args:
+        initial: initial potential(s) by state name, a number or a tensor that broadcasts to one sample.
+        learnable: names of the parameters to be trained.
+        **values: parameters by name: a number, a tensor of one value per channel, or one per neuron.
+
+    Shape:
+        alone ``[T, N, ...] -> [T, N, ...]``; inside a Network ``[T*N, ...] -> [T*N, ...]``.
+
+    Raises:
+        ConfigError: an unknown or out-of-range parameter.
+        TraceError: ``step`` is not made of equations.
+
+    >>> import torch
+    >>> class Integrator(Neuron):
+    ...     states = {"v": State()}
+    ...     params = {"gain": Param(2.0)}
+    ...     emits = SpikeType("analog")
+    ...     def step(self, x, *, v, gain):
+    ...         v = v + gain * x
+    ...         return v, {"v": v}
+    >>> Integrator()(torch.ones(3, 1)).flatten()
+    tensor([2., 4., 6.])
+    """
+
+    states: ClassVar[dict[str, State]] = {}
+    params: ClassVar[dict[str, Param]] = {}
+    emits: SpikeType = SpikeType("binary")
+    call: Call | None = None
+    path: str = ""
+    _text: str | None = None
+
+    def __init__(
+        self,
+        *,
+        initial: Mapping[str, float | Tensor] | None = None,
+        learnable: Iterable[str] = (),
+        **values: float | Tensor,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        initial, learnable = dict(initial or {}), {learnable} if isinstance(learnable, str) else set(learnable)
+        _only_known(f"{name}: initial values", initial, self.states)
+        _only_known(f"{name}: learnable parameters", learnable, self.params)
+        _only_known(f"{name}: parameters", values, self.params)
+        _only_known(f"{name}: names used by the kernels themselves", [], RESERVED & {*self.states, *self.params})
+        for key, param in self.params.items():
+            value = torch.as_tensor(values.get(key, param.default), dtype=torch.get_default_dtype()).clone()
+            for number in value.flatten().tolist():
+                param.check(f"{name}: {key}", number)
+            if key in learnable or param.learnable:
+                self.register_parameter(key, torch.nn.Parameter(value))
+            else:
+                self.register_buffer(key, value)
+        for key, state in self.states.items():
+            value = torch.as_tensor(initial.get(key, state.init), dtype=torch.get_default_dtype()).clone()
+            if not value.isfinite().all():
+                raise ConfigError(f"{name}: initial {key} must be finite")
+            self.register_buffer(f"initial_{key}", value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A changed flag changes the equations.
+        if name not in ("training", "timesteps", "call", "path", "_text") and not isinstance(value, Tensor):
+            self.__dict__.pop("_text", None)
+        super().__setattr__(name, value)
+
+    def step(self, x: Any, **values: Any) -> tuple[Any, dict[str, Any]]:
+        """One time step: ``(emitted, {state: new value})``; every subclass writes its own."""
+        raise ConfigError(f"{type(self).__name__} must define step(self, x, *, <states>, <params>)")
+
+    def program(self) -> Program:
+        """The recorded step.
+
+        >>> from spikesim.neurons import LI
+        >>> print(LI().program())
+        sub = sub(x, v)
+        truediv = div(sub, tau)
+        add = add(v, truediv)
+        emit add
+        v' = add
+        """
+        return parse(self.program_text())
+
+    def program_text(self) -> str:
+        """Canonical text of the recorded step; equal for neurons with equal equations."""
+        if self._text is None:
+            name = type(self).__name__
+            self._text = record(self.step, tuple(self.states), tuple(self.params), name).text()
+        return self._text
+
+    def kernel_source(self, backend: str = "cpu", mode: Mode = "infer") -> str:
+        """The source that is compiled for this neuron, in float32.
+
+        Args:
+            backend: "cpu".
+            mode: "infer", "train" (keeps what the backward needs) or "backward".
+        """
+        if backend != "cpu":
+            raise ConfigError(f"kernel_source: backend is {backend!r}, but only 'cpu' has a kernel")
+        if mode not in ("infer", "train", "backward"):
+            raise ConfigError(f"kernel_source: mode is {mode!r}, but it must be 'infer', 'train' or 'backward'")
+        uniform = tuple(getattr(self, p).numel() == 1 for p in self.params)
+        wrt = tuple(p for p in self.params if getattr(self, p).requires_grad)
+        return emit(Kernel(self.program_text(), mode, "float32", uniform, wrt), type(self).__name__)
+
+    def extra_repr(self) -> str:
+        """Parameters in the module's printed form."""
+        shown = {p: getattr(self, p) for p in self.params}
+        return ", ".join(f"{k}={v.item():g}" if v.numel() == 1 else f"{k}={tuple(v.shape)}" for k, v in shown.items())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run over all time steps.
+
+        Args:
+            x: ``[T, N, ...]``, or rows ``[T*N, ...]`` inside a Network.
+
+        Returns:
+            Emitted values of the same shape; spikes in the dtype of ``x``, analog values in at least float32.
+
+        Raises:
+            TimestepsError: T is 0 or does not divide the rows.
+            ReuseError: reached twice in one call of a Network.
+        """
+        call = self.call if self.timesteps is not None else None
+        if not x.is_floating_point():
+            raise ShapeError(f"{self._label()} received {x.dtype}, but neurons need a floating dtype; call x.float()")
+        if call is None:
+            return self._alone(x)
+        if self.path in call.visited:
+            raise ReuseError(
+                f"neuron '{self.path}' was reached twice in one call, so its state would be ambiguous; give each use a "
+                "neuron of its own (copy.deepcopy)"
+            )
+        call.visited.append(self.path)
+        timesteps = self.timesteps or 0
+        constant = call.constant and x.shape[0] == call.samples and timesteps != 1
+        if not constant and x.shape[0] != timesteps * call.samples:
+            raise TimestepsError(
+                f"neuron '{self.path}' received {x.shape[0]} rows, but T*N is {timesteps}*{call.samples}; keep time "
+                "folded into the batch"
+            )
+        state = call.state.get(self.path) if call.state is not None else None
+        out, final = self.run_rows(x, timesteps, state=state, mask=call.mask, constant=constant)
+        if call.keep:
+            call.final[self.path] = final
+        return out
+
+    def _alone(self, x: Tensor) -> Tensor:
+        if x.dim() < 2:
+            raise ShapeError(f"{self._label()} received shape {tuple(x.shape)}, but it takes [T, N, ...]")
+        if x.shape[0] == 0:
+            raise TimestepsError(f"{self._label()} received T = 0 time steps; give it at least one")
+        timesteps, samples = x.shape[:2]
+        out, _ = self.run_rows(x.flatten(0, 1), timesteps, channel_last=x.dim() == 3)
+        return out.unflatten(0, (timesteps, samples))
+
+    def run_rows(
+        self,
+        x: Tensor,
+        timesteps: int,
+        *,
+        state: Mapping[str, Tensor] | None = None,
+        mask: Tensor | None = None,
+        constant: bool = False,
+        channel_last: bool = False,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run on folded rows with explicit state.
+
+        Args:
+            x: ``[T*N, ...]``, or ``[N, ...]`` if ``constant``.
+            timesteps: T.
+            state: initial states, each ``[N, ...]``; None for the neuron's own.
+            mask: bool ``[T, N]``; where False the state is kept and zero emitted.
+            constant: the same rows are the input of every step.
+            channel_last: whether per-channel parameters lie along the last axis (a bare ``[T, N, F]``).
+
+        Returns:
+            Emitted rows ``[T*N, ...]`` and final states ``[N, ...]``.
+        """
+        work = x if x.dtype in _KERNEL_DTYPES else x.float()
+        layout = kernels.memory_format(work)
+        work = work.contiguous(memory_format=layout)
+        samples = work.shape[0] if constant else work.shape[0] // timesteps
+        shape = (samples, *work.shape[1:])
+        initial = [self._initial(k, state, work, shape) for k in self.states]
+        values = [self._value(k, work, channel_last) for k in self.params]
+        if work.device.type != "cpu" or os.environ.get("SPIKESIM_DISABLE_JIT") == "1":
+            out, final = self._reference(work, timesteps, initial, values, mask, constant, shape)
+        else:
+            out, final = self._fused(work, timesteps, initial, values, mask, constant, shape, layout)
+        if self.emits.is_spike and out.dtype != x.dtype:
+            out = out.to(x.dtype)
+        return out, final
+
+    def _fused(
+        self,
+        x: Tensor,
+        timesteps: int,
+        initial: list[Tensor],
+        values: list[Tensor],
+        mask: Tensor | None,
+        constant: bool,
+        shape: tuple[int, ...],
+        layout: torch.memory_format,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        states = [
+            s if s.dim() == 0 and not s.requires_grad else s.expand(shape).contiguous(memory_format=layout)
+            for s in initial
+        ]
+        params = [
+            v.reshape(()) if v.numel() == 1 else v.expand(shape).contiguous(memory_format=layout) for v in values
+        ]
+        mask = mask.contiguous() if mask is not None else None
+        tensors = (x, *states, *params)
+        if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+            wrt = ",".join(k for k, v in zip(self.params, params) if v.requires_grad)
+            out = kernels.train(x, states, params, mask, self.program_text(), timesteps, constant, wrt)
+        else:
+            out = kernels.infer(x, states, params, mask, self.program_text(), timesteps, constant)
+        return out[0], dict(zip(self.states, out[1 : 1 + len(states)]))
+
+    def _reference(
+        self,
+        x: Tensor,
+        timesteps: int,
+        initial: list[Tensor],
+        values: list[Tensor],
+        mask: Tensor | None,
+        constant: bool,
+        shape: tuple[int, ...],
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        rows = x.expand(timesteps, *shape) if constant else x.unflatten(0, (timesteps, shape[0]))
+        states = {k: s.expand(shape) for k, s in zip(self.states, initial)}
+        out, final = run_reference(self.step, rows, states, dict(zip(self.params, values)), mask)
+        return out.flatten(0, 1), final
+
+    def _initial(
+        self, name: str, state: Mapping[str, Tensor] | None, like: Tensor, shape: tuple[int, ...]
+    ) -> Tensor:
+        given: Tensor = getattr(self, f"initial_{name}") if state is None else state[name]
+        if state is not None and tuple(given.shape) != tuple(shape):
+            raise StateError(
+                f"{self._label()}: state '{name}' has shape {tuple(given.shape)}, but this batch needs {tuple(shape)}; "
+                "start a new stream (or pass state=None) when the batch changes"
+            )
+        return given.to(device=like.device, dtype=like.dtype)
+
+    def _value(self, name: str, like: Tensor, channel_last: bool) -> Tensor:
+        value: Tensor = getattr(self, name).to(dtype=like.dtype)
+        if value.dim() != 1 or like.dim() < 3 or channel_last:
+            return value
+        return value.reshape(-1, *[1] * (like.dim() - 2))
+
+    def _label(self) -> str:
+        return f"{type(self).__name__} '{self.path}'" if self.path else type(self).__name__
+
+
+def _only_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ConfigError(f"{what}: {', '.join(unknown)} unknown; known are {', '.join(sorted(known)) or 'none'}")

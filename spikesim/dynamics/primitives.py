@@ -1,0 +1,179 @@
+"""The table of primitives: what a recorded step may consist of, how it is emitted and how it derives.
+
+A smooth primitive is one expression, whose local derivatives SymPy gives once, on first use. A
+primitive with a corner or a jump declares its derivatives, following torch where torch has an opinion.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from spikesim.dynamics import ops
+
+Value = ops.Value
+Local = Callable[[tuple[Value, ...]], Value] | float  # a local derivative: a constant or a function of the arguments
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """One operation of a recorded step.
+
+    Args:
+        name: how the record calls it.
+        function: what applies it to proxies (and so to tensors).
+        source: Numba source, with ``{0}``, ``{1}``, ... for the arguments and ``{real}`` for the dtype.
+        expression: for a smooth primitive, the SymPy expression in ``a``, ``b``.
+        derivatives: for any other, one local derivative per argument.
+        boolean: whether the result is a condition rather than a number.
+    """
+
+    name: str
+    function: Callable[..., Value]
+    source: str
+    expression: str | None = None
+    derivatives: tuple[Local, ...] = ()
+    boolean: bool = False
+
+
+def _select(condition: Value) -> Value:
+    return ops.where(condition, 1.0, 0.0)
+
+
+def _tie(smaller: bool) -> Local:
+    def local(args: tuple[Value, ...]) -> Value:
+        a, b = args
+        wins = ops.where(a < b, 1.0, 0.0) if smaller else ops.where(a > b, 1.0, 0.0)
+        return ops.where(a == b, 0.5, wins)
+
+    return local
+
+
+def _second(local: Local) -> Local:
+    return lambda args: 1.0 - local(args)  # type: ignore[operator]
+
+
+_SMOOTH = [
+    Primitive("add", operator.add, "{0} + {1}", "a + b"),
+    Primitive("sub", operator.sub, "{0} - {1}", "a - b"),
+    Primitive("mul", operator.mul, "{0} * {1}", "a * b"),
+    Primitive("div", operator.truediv, "{0} / {1}", "a / b"),
+    Primitive("neg", operator.neg, "-{0}", "-a"),
+    Primitive("exp", ops.exp, "math.exp({0})", "exp(a)"),
+    Primitive("log", ops.log, "math.log({0})", "log(a)"),
+    Primitive("sqrt", ops.sqrt, "math.sqrt({0})", "sqrt(a)"),
+    Primitive("tanh", ops.tanh, "math.tanh({0})", "tanh(a)"),
+    Primitive("sigmoid", ops.sigmoid, "{real}(1) / ({real}(1) + math.exp(-{0}))", "1 / (1 + exp(-a))"),
+    Primitive("atan", ops.atan, "math.atan({0})", "atan(a)"),
+    Primitive("erf", ops.erf, "math.erf({0})", "erf(a)"),
+]
+
+_LESS = _tie(smaller=True)
+_MORE = _tie(smaller=False)
+
+_PIECEWISE = [
+    Primitive("abs", ops.absolute, "abs({0})", derivatives=(lambda args: ops.sign(args[0]),)),
+    Primitive(
+        "sign",
+        ops.sign,
+        "({real}(1) if {0} > {real}(0) else ({real}(-1) if {0} < {real}(0) else {real}(0)))",
+        derivatives=(0.0,),
+    ),
+    Primitive("detach", ops.detach, "{0}", derivatives=(0.0,)),
+    Primitive("floor", ops.floor, "np.floor({0})", derivatives=(1.0,)),
+    Primitive("round", ops.rounded, "np.rint({0})", derivatives=(1.0,)),
+    # The odd comparison keeps NaN, as torch does.
+    Primitive(
+        "minimum", ops.minimum, "({0} if ({0} <= {1} or {0} != {0}) else {1})", derivatives=(_LESS, _second(_LESS))
+    ),
+    Primitive(
+        "maximum", ops.maximum, "({0} if ({0} >= {1} or {0} != {0}) else {1})", derivatives=(_MORE, _second(_MORE))
+    ),
+    Primitive(
+        "clip",
+        ops.clip,
+        "({1} if {0} < {1} else ({2} if {0} > {2} else {0}))",
+        derivatives=(
+            lambda args: ops.where(args[0] < args[1], 0.0, ops.where(args[0] > args[2], 0.0, 1.0)),
+            0.0,
+            0.0,
+        ),
+    ),
+    Primitive(
+        "where",
+        ops.where,
+        "({1} if {0} else {2})",
+        derivatives=(0.0, lambda args: _select(args[0]), lambda args: ops.where(args[0], 0.0, 1.0)),
+    ),
+    Primitive("gt", operator.gt, "{0} > {1}", derivatives=(0.0, 0.0), boolean=True),
+    Primitive("ge", operator.ge, "{0} >= {1}", derivatives=(0.0, 0.0), boolean=True),
+    Primitive("lt", operator.lt, "{0} < {1}", derivatives=(0.0, 0.0), boolean=True),
+    Primitive("le", operator.le, "{0} <= {1}", derivatives=(0.0, 0.0), boolean=True),
+    Primitive("eq", operator.eq, "{0} == {1}", derivatives=(0.0, 0.0), boolean=True),
+    Primitive(
+        "spike",
+        ops.step_with_gradient,
+        "({real}(1) if {0} >= {real}(0) else {real}(0))",
+        derivatives=(lambda args: args[1], 0.0),
+    ),
+    Primitive(
+        "spike_strict",
+        ops.strict_step_with_gradient,
+        "({real}(1) if {0} > {real}(0) else {real}(0))",
+        derivatives=(lambda args: args[1], 0.0),
+    ),
+    Primitive("smooth", ops.smooth_with_gradient, "{2}", derivatives=(lambda args: args[1], 0.0, 0.0)),
+]
+
+PRIMITIVES: dict[str, Primitive] = {p.name: p for p in _SMOOTH + _PIECEWISE}
+
+# What an author may write in a step, by the function or method that torch.fx records.
+BY_TARGET: dict[Any, str] = {p.function: p.name for p in PRIMITIVES.values()} | {
+    operator.abs: "abs", abs: "abs", torch.abs: "abs", torch.exp: "exp", torch.log: "log", torch.sqrt: "sqrt",
+    torch.tanh: "tanh", torch.sigmoid: "sigmoid", torch.atan: "atan", torch.erf: "erf", torch.sign: "sign",
+    torch.where: "where", torch.minimum: "minimum", torch.maximum: "maximum", torch.clamp: "clip",
+    torch.add: "add", torch.sub: "sub", torch.mul: "mul", torch.div: "div", torch.neg: "neg",
+    "abs": "abs", "exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "sigmoid": "sigmoid",
+    "atan": "atan", "erf": "erf", "sign": "sign", "detach": "detach", "clamp": "clip", "add": "add", "sub": "sub",
+    "mul": "mul", "div": "div", "neg": "neg",
+}  # fmt: skip
+
+
+@cache
+def local_derivatives(name: str) -> tuple[Local, ...]:
+    """Local derivative of a primitive to each argument: a constant, or a function of the arguments.
+
+    >>> mul = local_derivatives("mul")
+    >>> mul[0]((3.0, 5.0)), local_derivatives("sub")[1]
+    (5.0, -1.0)
+    """
+    primitive = PRIMITIVES[name]
+    if primitive.expression is None:
+        return primitive.derivatives
+    import sympy
+
+    expression = sympy.sympify(primitive.expression, locals={"a": (a := sympy.Symbol("a")), "b": (b := sympy.Symbol("b"))})
+    symbols = [s for s in (a, b) if s in expression.free_symbols]
+    return tuple(_as_local(sympy.diff(expression, s), symbols) for s in symbols)
+
+
+def _as_local(derivative: Any, symbols: list[Any]) -> Local:
+    import sympy
+
+    derivative = sympy.simplify(derivative)
+    if derivative.is_number:
+        return float(derivative)
+    # Integer powers are written as products: `a ** 2` is no primitive, and a product rounds as torch does.
+    power = sympy.Wild("power", properties=[lambda k: k.is_Integer and k >= 2])
+    base = sympy.Wild("base")
+    derivative = derivative.replace(
+        sympy.Pow(base, power), lambda base, power: sympy.Mul(*[base] * int(power), evaluate=False)
+    )
+    names = {n: getattr(ops, n) for n in ("exp", "log", "sqrt", "tanh", "sigmoid", "atan", "erf")}
+    function = sympy.lambdify(symbols, derivative, modules=[names, {"pi": 3.141592653589793}])
+    return lambda args: function(*args)

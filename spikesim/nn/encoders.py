@@ -1,0 +1,47 @@
+"""Encoders: from a static sample ``[N, ...]`` to a sequence ``[T, N, ...]``."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spikesim.errors import TimestepsError
+
+
+class Constant(nn.Module):
+    """Present the same analog input at every step ("direct coding").
+
+    The layers before the first neuron would then compute the same T times. With ``hoist`` they run
+    once on ``[N, ...]`` and the first neuron repeats their result, at no copy; this also costs their
+    energy once. It needs every path from the input to pass a neuron before it meets another path that
+    has passed one.
+
+    Args:
+        timesteps: T, at least 1.
+        hoist: compute the layers before the first neuron once; else repeat the input.
+
+    Shape:
+        ``[N, ...] -> [T, N, ...]``.
+
+    Raises:
+        TimestepsError: ``timesteps`` is less than 1.
+
+    >>> import torch
+    >>> Constant(4)(torch.ones(2, 3)).shape
+    torch.Size([4, 2, 3])
+    """
+
+    def __init__(self, timesteps: int, hoist: bool = True) -> None:
+        super().__init__()
+        if timesteps < 1:
+            raise TimestepsError(f"Constant: timesteps is {timesteps}, but it must be at least 1")
+        self.timesteps = timesteps
+        self.hoist = hoist
+
+    def extra_repr(self) -> str:
+        """Constructor arguments in the module's printed form."""
+        return f"timesteps={self.timesteps}, hoist={self.hoist}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Repeat ``x`` along a new first axis, without copying."""
+        return torch.as_tensor(x).expand(self.timesteps, *x.shape)

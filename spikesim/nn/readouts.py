@@ -1,0 +1,92 @@
+"""Readouts: the only place where time disappears, ``[T, N, ...] -> [N, ...]``.
+
+Each takes an optional mask, bool ``[T, N]``; a masked step counts for nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spikesim.errors import TimestepsError
+
+
+def _weights(y: Tensor, mask: Tensor) -> Tensor:
+    return mask.to(y.dtype).reshape(*mask.shape, *[1] * (y.dim() - 2))
+
+
+class Count(nn.Module):
+    """Sum over time: of spikes, their count.
+
+    >>> import torch
+    >>> Count()(torch.tensor([[[1.0]], [[0.0]], [[1.0]]]))
+    tensor([[2.]])
+    """
+
+    def forward(self, y: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``[T, N, ...] -> [N, ...]``."""
+        return y.sum(0) if mask is None else (y * _weights(y, mask)).sum(0)
+
+
+class Mean(nn.Module):
+    """Mean over time: of spikes, their rate per step; of an analog output, its average.
+
+    >>> import torch
+    >>> y = torch.tensor([[[1.0]], [[0.0]]])
+    >>> Mean()(y), Mean()(y, mask=torch.tensor([[True], [False]]))
+    (tensor([[0.5000]]), tensor([[1.]]))
+    """
+
+    def forward(self, y: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``[T, N, ...] -> [N, ...]``."""
+        if mask is None:
+            return y.mean(0)
+        weights = _weights(y, mask)
+        return (y * weights).sum(0) / weights.sum(0).clamp(min=1)
+
+
+class DelayedMean(nn.Module):
+    """Mean over the steps after the first ``delay``, when the deep layers have settled.
+
+    Args:
+        delay: steps left out, at least 0 and less than T.
+
+    Raises:
+        TimestepsError: ``delay`` leaves no step.
+
+    >>> import torch
+    >>> DelayedMean(1)(torch.tensor([[[5.0]], [[1.0]], [[2.0]]]))
+    tensor([[1.5000]])
+    """
+
+    def __init__(self, delay: int) -> None:
+        super().__init__()
+        if delay < 0:
+            raise TimestepsError(f"DelayedMean: delay is {delay}, but it must be at least 0")
+        self.delay = delay
+
+    def forward(self, y: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``[T, N, ...] -> [N, ...]``."""
+        if self.delay >= y.shape[0]:
+            raise TimestepsError(f"DelayedMean: delay is {self.delay}, which leaves none of the {y.shape[0]} time steps")
+        return Mean()(y[self.delay :], None if mask is None else mask[self.delay :])  # type: ignore[no-any-return]
+
+
+class Last(nn.Module):
+    """The last real step.
+
+    >>> import torch
+    >>> y = torch.tensor([[[1.0]], [[2.0]]])
+    >>> Last()(y), Last()(y, mask=torch.tensor([[True], [False]]))
+    (tensor([[2.]]), tensor([[1.]]))
+    """
+
+    def forward(self, y: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``[T, N, ...] -> [N, ...]``."""
+        if mask is None:
+            return y.select(0, y.shape[0] - 1)
+        steps = torch.arange(1, y.shape[0] + 1, device=y.device).unsqueeze(1)
+        last = (mask * steps).amax(0) - 1
+        index = last.clamp(min=0).reshape(1, -1, *[1] * (y.dim() - 2)).expand(1, *y.shape[1:])
+        # A sample without a single real step has said nothing.
+        return y.gather(0, index).squeeze(0) * _weights(y[:1], mask.any(0).unsqueeze(0)).squeeze(0)
