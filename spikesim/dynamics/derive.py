@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from spikesim.dynamics.primitives import PRIMITIVES, local_derivatives
-from spikesim.dynamics.program import Instruction, Operand, Program, is_boolean, live
+from spikesim.dynamics.program import Instruction, Operand, Program, live
 from spikesim.dynamics.record import StepTracer, instructions
 
 GRAD_OUTPUT = "grad_out"
@@ -125,7 +125,7 @@ def _cheapest_saves(program: Program, body: Sequence[Instruction], forward: set[
         name = pending.pop()
         instruction = by_name.get(name)
         # A condition is cheap to recompute and awkward to store.
-        graph.add_edge((name, "in"), (name, "out"), capacity=4 if instruction and is_boolean(instruction) else 1)
+        graph.add_edge((name, "in"), (name, "out"), capacity=4 if _is_condition(instruction) else 1)
         if instruction is None:
             graph.add_edge(source, (name, "in"))
             continue
@@ -141,6 +141,10 @@ def _cheapest_saves(program: Program, body: Sequence[Instruction], forward: set[
     order = ["x", *program.states, *(i.name for i in program.body)]
     cut = {name for name in seen if (name, "in") in reached and (name, "out") not in reached}
     return tuple(sorted(cut, key=lambda n: order.index(n) if n in order else len(order)))
+
+
+def _is_condition(instruction: Instruction | None) -> bool:
+    return instruction is not None and PRIMITIVES[instruction.primitive].boolean
 
 
 def _reachable(residual: Any, source: object) -> set[Any]:

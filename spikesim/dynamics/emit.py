@@ -20,7 +20,41 @@ Mode = Literal["infer", "train", "backward"]
 
 # Names that the kernel itself uses; a state or parameter must not be called so.
 RESERVED = frozenset(
-    ["begin", "end", "steps", "neurons", "stride", "samples", "mask", "block", "run", "run_parallel", "real", "np", "math", "i", "t", "n", "first", "last", "row", "partial", "sums", "x", "output", "grad_x", "grad_out", "carray", "njit", "prange", "pointer", "sample", "size", "blocks", "b"]
+    [
+        "begin",
+        "end",
+        "steps",
+        "neurons",
+        "stride",
+        "samples",
+        "mask",
+        "block",
+        "run",
+        "run_parallel",
+        "real",
+        "np",
+        "math",
+        "i",
+        "t",
+        "n",
+        "first",
+        "last",
+        "row",
+        "partial",
+        "sums",
+        "x",
+        "output",
+        "grad_x",
+        "grad_out",
+        "carray",
+        "njit",
+        "prange",
+        "pointer",
+        "sample",
+        "size",
+        "blocks",
+        "b",
+    ]
 )
 
 
@@ -215,4 +249,3 @@ def _drivers(kernel: Kernel, plan: _Plan, arrays: Sequence[str]) -> list[str]:
 
 def _indent(lines: Iterable[str], spaces: int) -> list[str]:
     return [" " * spaces + line for line in lines]
-

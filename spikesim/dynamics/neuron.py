@@ -270,9 +270,7 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
             s if s.dim() == 0 and not s.requires_grad else s.expand(shape).contiguous(memory_format=layout)
             for s in initial
         ]
-        params = [
-            v.reshape(()) if v.numel() == 1 else v.expand(shape).contiguous(memory_format=layout) for v in values
-        ]
+        params = [v.reshape(()) if v.numel() == 1 else v.expand(shape).contiguous(memory_format=layout) for v in values]
         mask = mask.contiguous() if mask is not None else None
         tensors = (x, *states, *params)
         if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
@@ -297,9 +295,7 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         out, final = run_reference(self.step, rows, states, dict(zip(self.params, values)), mask)
         return out.flatten(0, 1), final
 
-    def _initial(
-        self, name: str, state: Mapping[str, Tensor] | None, like: Tensor, shape: tuple[int, ...]
-    ) -> Tensor:
+    def _initial(self, name: str, state: Mapping[str, Tensor] | None, like: Tensor, shape: tuple[int, ...]) -> Tensor:
         given: Tensor = getattr(self, f"initial_{name}") if state is None else state[name]
         if state is not None and tuple(given.shape) != tuple(shape):
             raise StateError(

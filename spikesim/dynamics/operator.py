@@ -34,7 +34,9 @@ def _rows(x: Tensor, rows: Any) -> Tensor:
     return torch.empty((rows, *x.shape[1:]), dtype=x.dtype, device=x.device, memory_format=memory_format(x))
 
 
-def _kernel(mode: Mode, program: str, x: Tensor, params: list[Tensor], wrt: str, masked: bool, constant: bool) -> Kernel:
+def _kernel(
+    mode: Mode, program: str, x: Tensor, params: list[Tensor], wrt: str, masked: bool, constant: bool
+) -> Kernel:
     names = tuple(w for w in wrt.split(",") if w)
     uniform = tuple(p.numel() == 1 for p in params)
     return Kernel(program, mode, str(x.dtype).removeprefix("torch."), uniform, names, masked, constant)

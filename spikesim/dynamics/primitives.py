@@ -6,6 +6,7 @@ primitive with a corner or a jump declares its derivatives, following torch wher
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,7 +69,6 @@ _SMOOTH = [
     Primitive("log", ops.log, "math.log({0})", "log(a)"),
     Primitive("sqrt", ops.sqrt, "math.sqrt({0})", "sqrt(a)"),
     Primitive("tanh", ops.tanh, "math.tanh({0})", "tanh(a)"),
-    Primitive("sigmoid", ops.sigmoid, "{real}(1) / ({real}(1) + math.exp(-{0}))", "1 / (1 + exp(-a))"),
     Primitive("atan", ops.atan, "math.atan({0})", "atan(a)"),
     Primitive("erf", ops.erf, "math.erf({0})", "erf(a)"),
 ]
@@ -76,7 +76,15 @@ _SMOOTH = [
 _LESS = _tie(smaller=True)
 _MORE = _tie(smaller=False)
 
-_PIECEWISE = [
+
+def _sigmoid_slope(args: tuple[Value, ...]) -> Value:
+    # In terms of the value itself: the textbook quotient of exponentials overflows.
+    s = ops.sigmoid(args[0])
+    return s * (1.0 - s)
+
+
+_DECLARED = [
+    Primitive("sigmoid", ops.sigmoid, "{real}(1) / ({real}(1) + math.exp(-{0}))", derivatives=(_sigmoid_slope,)),
     Primitive("abs", ops.absolute, "abs({0})", derivatives=(lambda args: ops.sign(args[0]),)),
     Primitive(
         "sign",
@@ -130,7 +138,7 @@ _PIECEWISE = [
     Primitive("smooth", ops.smooth_with_gradient, "{2}", derivatives=(lambda args: args[1], 0.0, 0.0)),
 ]
 
-PRIMITIVES: dict[str, Primitive] = {p.name: p for p in _SMOOTH + _PIECEWISE}
+PRIMITIVES: dict[str, Primitive] = {p.name: p for p in _SMOOTH + _DECLARED}
 
 # What an author may write in a step, by the function or method that torch.fx records.
 BY_TARGET: dict[Any, str] = {p.function: p.name for p in PRIMITIVES.values()} | {
@@ -157,7 +165,9 @@ def local_derivatives(name: str) -> tuple[Local, ...]:
         return primitive.derivatives
     import sympy
 
-    expression = sympy.sympify(primitive.expression, locals={"a": (a := sympy.Symbol("a")), "b": (b := sympy.Symbol("b"))})
+    expression = sympy.sympify(
+        primitive.expression, locals={"a": (a := sympy.Symbol("a")), "b": (b := sympy.Symbol("b"))}
+    )
     symbols = [s for s in (a, b) if s in expression.free_symbols]
     return tuple(_as_local(sympy.diff(expression, s), symbols) for s in symbols)
 
@@ -165,15 +175,8 @@ def local_derivatives(name: str) -> tuple[Local, ...]:
 def _as_local(derivative: Any, symbols: list[Any]) -> Local:
     import sympy
 
-    derivative = sympy.simplify(derivative)
     if derivative.is_number:
         return float(derivative)
-    # Integer powers are written as products: `a ** 2` is no primitive, and a product rounds as torch does.
-    power = sympy.Wild("power", properties=[lambda k: k.is_Integer and k >= 2])
-    base = sympy.Wild("base")
-    derivative = derivative.replace(
-        sympy.Pow(base, power), lambda base, power: sympy.Mul(*[base] * int(power), evaluate=False)
-    )
-    names = {n: getattr(ops, n) for n in ("exp", "log", "sqrt", "tanh", "sigmoid", "atan", "erf")}
-    function = sympy.lambdify(symbols, derivative, modules=[names, {"pi": 3.141592653589793}])
+    names = {n: getattr(ops, n) for n in ("exp", "log", "sqrt", "tanh", "atan", "erf")}
+    function = sympy.lambdify(symbols, derivative, modules=[names, {"pi": math.pi}])
     return lambda args: function(*args)

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from spikesim.dynamics.primitives import PRIMITIVES
-
 Operand = str | float
 
 
@@ -77,26 +75,23 @@ def parse(text: str) -> Program:
 
 
 def live(body: Sequence[Instruction], roots: Iterable[Operand]) -> tuple[Instruction, ...]:
-    """The instructions that ``roots`` depend on, in order; a forward run drops its surrogate here."""
+    """The instructions that ``roots`` depend on, in order."""
     needed = {r for r in roots if isinstance(r, str)}
     kept: list[Instruction] = []
     for instruction in reversed(body):
         if instruction.name in needed:
             kept.append(instruction)
-            args = instruction.args[2:] if instruction.primitive == "smooth" else instruction.args
-            needed.update(a for a in args if isinstance(a, str))
+            needed.update(a for a in instruction.args if isinstance(a, str))
     return tuple(reversed(kept))
 
 
 def forward_body(program: Program, also: Sequence[str] = ()) -> tuple[Instruction, ...]:
     """What must be computed to step forward and to keep the values ``also``: no surrogate derivative."""
     stripped = [
-        Instruction(i.name, i.primitive, (i.args[0], 0.0)) if i.primitive in ("spike", "spike_strict") else i
+        # Second operand of all three: the surrogate derivative.
+        Instruction(i.name, i.primitive, (i.args[0], 0.0, *i.args[2:]))
+        if i.primitive in ("spike", "spike_strict", "smooth")
+        else i
         for i in program.body
     ]
     return live(stripped, (program.output, *program.carried, *also))
-
-
-def is_boolean(instruction: Instruction) -> bool:
-    """Whether the instruction yields a condition."""
-    return PRIMITIVES[instruction.primitive].boolean

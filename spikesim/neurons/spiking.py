@@ -51,7 +51,9 @@ class SpikingNeuron(Neuron):
             raise ConfigError(f"reset is {reset!r}, but it must be one of {', '.join(get_args(Reset))}")
         surrogate = ATan() if surrogate is None else surrogate
         if not isinstance(surrogate, Surrogate):
-            raise ConfigError(f"surrogate is a {type(surrogate).__name__}, but it must be a spikesim surrogate, e.g. ATan()")
+            raise ConfigError(
+                f"surrogate is a {type(surrogate).__name__}, but it must be a spikesim surrogate, e.g. ATan()"
+            )
         self.surrogate = surrogate
         self.reset_rule = reset
         self.detach_reset = detach_reset

@@ -66,9 +66,7 @@ class Network(nn.Module):
         """The output before the readout, ``[T, N, ...]``: accuracy at every t from one run."""
         return self._unfolded(x, mask)[0]
 
-    def run(
-        self, x: Any, state: Mapping[str, Mapping[str, Tensor]] | None = None, mask: Tensor | None = None
-    ) -> Run:
+    def run(self, x: Any, state: Mapping[str, Mapping[str, Tensor]] | None = None, mask: Tensor | None = None) -> Run:
         """Run with explicit state.
 
         Args:
@@ -194,23 +192,27 @@ class Stream:
         self.state = None
 
 
-def _time_and_samples(leaves: list[Any]) -> tuple[int, int]:
+def _time_and_samples(leaves: list[Any]) -> tuple[Any, Any]:
     _check_leaves(leaves, 2, "[T, N, ...]")
-    sizes = {tuple(leaf.shape[:2]) for leaf in leaves}
-    if len(sizes) > 1:
-        raise TimestepsError(f"inputs disagree about [T, N]: {sorted(sizes)}; every input needs the same")
     timesteps, samples = leaves[0].shape[:2]
+    for leaf in leaves[1:]:
+        if leaf.shape[0] != timesteps or leaf.shape[1] != samples:
+            raise TimestepsError(
+                f"inputs disagree about [T, N]: {(timesteps, samples)} and {tuple(leaf.shape[:2])}; every input needs "
+                "the same"
+            )
     if timesteps == 0:
         raise TimestepsError("the input has T = 0 time steps; give it at least one")
     return timesteps, samples
 
 
-def _samples(leaves: list[Any]) -> int:
+def _samples(leaves: list[Any]) -> Any:
     _check_leaves(leaves, 1, "[N, ...]")
-    sizes = {leaf.shape[0] for leaf in leaves}
-    if len(sizes) > 1:
-        raise TimestepsError(f"inputs disagree about N: {sorted(sizes)}; every input needs the same")
-    return int(leaves[0].shape[0])
+    samples = leaves[0].shape[0]
+    for leaf in leaves[1:]:
+        if leaf.shape[0] != samples:
+            raise TimestepsError(f"inputs disagree about N: {samples} and {leaf.shape[0]}; every input needs the same")
+    return samples
 
 
 def _check_leaves(leaves: list[Any], dims: int, form: str) -> None:

@@ -68,7 +68,9 @@ class DelayedMean(nn.Module):
     def forward(self, y: Tensor, mask: Tensor | None = None) -> Tensor:
         """``[T, N, ...] -> [N, ...]``."""
         if self.delay >= y.shape[0]:
-            raise TimestepsError(f"DelayedMean: delay is {self.delay}, which leaves none of the {y.shape[0]} time steps")
+            raise TimestepsError(
+                f"DelayedMean: delay is {self.delay}, which leaves none of the {y.shape[0]} time steps"
+            )
         return Mean()(y[self.delay :], None if mask is None else mask[self.delay :])  # type: ignore[no-any-return]
 
 
