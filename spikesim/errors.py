@@ -78,3 +78,7 @@ class CheckFailed(SpikesimError, RuntimeError):  # noqa: N818 - it reports a ver
     """A check that the user asked for (doctor, audit, verify) did not pass."""
 
     exit_code = 3
+
+
+class DivergenceError(SpikesimError, ArithmeticError):
+    """Training went to NaN or infinity."""

@@ -1,1 +1,13 @@
-"""Placeholder."""
+"""Ready networks, one readable file each, and the lookup of a network by its name.
+
+Example:
+    >>> from spikesim.models import conv_snn, digits_cnn, find_factory
+    >>> find_factory("digits_cnn") is digits_cnn
+    True
+"""
+
+from spikesim.models.conv_snn import ConvSNN, conv_snn
+from spikesim.models.digits_cnn import DigitsCNN, digits_cnn
+from spikesim.models.lookup import BUILT_IN, build, find_factory
+
+__all__ = ["BUILT_IN", "ConvSNN", "DigitsCNN", "build", "conv_snn", "digits_cnn", "find_factory"]

@@ -1,1 +1,71 @@
-"""Placeholder."""
+"""Train spiking networks on event recordings: named splits, validation-selected weights, exact resume.
+
+Each name is imported on first use, so that the command line can show its help without torch.
+
+Example:
+    >>> from spikesim.training import TrainConfig
+    >>> TrainConfig(data="recordings", epochs=5).timesteps
+    10
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spikesim.training.classifier import SpikingClassifier
+    from spikesim.training.config import TrainConfig, read_config
+    from spikesim.training.data import EventDataModule
+    from spikesim.training.evaluate import Evaluation, evaluate
+    from spikesim.training.images import fit_images, image_accuracy
+    from spikesim.training.interrupt import TrainingInterrupted
+    from spikesim.training.rates import FiringRates
+    from spikesim.training.record import TrainResult
+    from spikesim.training.run import resume, train
+    from spikesim.training.weights import load_weights, read_weights
+
+__all__ = [
+    "Evaluation",
+    "EventDataModule",
+    "FiringRates",
+    "SpikingClassifier",
+    "TrainConfig",
+    "TrainResult",
+    "TrainingInterrupted",
+    "evaluate",
+    "fit_images",
+    "image_accuracy",
+    "load_weights",
+    "read_config",
+    "read_weights",
+    "resume",
+    "train",
+]
+
+_HOME = {
+    "Evaluation": "evaluate",
+    "EventDataModule": "data",
+    "FiringRates": "rates",
+    "SpikingClassifier": "classifier",
+    "TrainConfig": "config",
+    "TrainResult": "record",
+    "TrainingInterrupted": "interrupt",
+    "evaluate": "evaluate",
+    "fit_images": "images",
+    "image_accuracy": "images",
+    "load_weights": "weights",
+    "read_config": "config",
+    "read_weights": "weights",
+    "resume": "run",
+    "train": "run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that a public name lives in."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value  # also after importing a submodule of the same name, as evaluate
+    return value

@@ -1,0 +1,143 @@
+"""The Lightning module: one network, cross-entropy on its readout, AdamW with a warm-up and a cosine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from torch.nn import functional
+from torchmetrics.classification import MulticlassAccuracy
+
+from spikesim.datasets import EventBatch
+from spikesim.errors import ConfigError, DivergenceError
+from spikesim.nn import Network
+from spikesim.training.evaluate import scores
+from spikesim.training.rates import FiringRates
+from spikesim.training.schedule import warmup_cosine
+
+
+class SpikingClassifier(lightning.LightningModule):
+    """Train a spiking network to name the class of a recording.
+
+    Logged once per epoch: ``train_loss``, ``train_accuracy``, ``val_loss``, ``val_accuracy`` (losses in
+    nats, accuracies as fractions) and ``rate/<layer>`` for every spiking layer, measured on the
+    validation set in spikes per neuron and time step.
+
+    Args:
+        network: with a readout over time, giving ``[N, classes]``.
+        classes: number of classes.
+        lr: peak learning rate of AdamW.
+        weight_decay: decay of tensors with two or more axes; biases, batch-norm and neuron parameters
+            are left alone.
+        warmup: share of all steps in which the learning rate rises.
+        metadata: numbers and strings to store in checkpoints, beside the weights.
+
+    Raises:
+        ConfigError: the network has no readout.
+        DivergenceError: the loss became NaN or infinite.
+
+    Example:
+        >>> from spikesim.models import conv_snn
+        >>> from spikesim.training import SpikingClassifier
+        >>> SpikingClassifier(conv_snn(width=4), classes=10).lr
+        0.004
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        classes: int,
+        lr: float = 4e-3,
+        weight_decay: float = 1e-2,
+        warmup: float = 0.1,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        if network.readout is None:
+            raise ConfigError(
+                "the network has no readout over time; build it with Network(..., readout=Mean())"
+            )
+        self.network = network
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.warmup = warmup
+        self.metadata = metadata or {}
+        self.train_accuracy = MulticlassAccuracy(classes, average="micro")
+        self.val_accuracy = MulticlassAccuracy(classes, average="micro")
+        self._rates: FiringRates | None = None
+
+    def training_step(self, batch: EventBatch, index: int) -> torch.Tensor:
+        """Give the loss of one batch."""
+        logits = scores(self.network, batch)
+        loss = functional.cross_entropy(logits, batch.y)
+        if not torch.isfinite(loss):
+            raise DivergenceError(
+                f"the loss became {loss.item()} in epoch {self.current_epoch}, batch {index}; "
+                f"try a lower learning rate (it was {self.lr:g}) or a longer warm-up (it was {self.warmup:g})"
+            )
+        self.train_accuracy(logits, batch.y)
+        self._log("train_loss", loss, len(batch.y))
+        self._log("train_accuracy", self.train_accuracy, len(batch.y))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start to count spikes."""
+        self._rates = FiringRates(self.network).__enter__()
+
+    def validation_step(self, batch: EventBatch, index: int) -> None:
+        """Measure one batch of the validation set."""
+        if self._rates is not None:
+            self._rates.mask = batch.mask
+        logits = scores(self.network, batch)
+        self.val_accuracy(logits, batch.y)
+        self._log("val_loss", functional.cross_entropy(logits, batch.y), len(batch.y))
+        self._log("val_accuracy", self.val_accuracy, len(batch.y))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the rates of the epoch and stop counting."""
+        if self._rates is None:
+            return
+        self._rates.__exit__(None, None, None)
+        for layer, rate in self._rates.means().items():
+            self.log(f"rate/{layer}", rate)
+        self._rates = None
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Set up AdamW and the schedule over all steps of the run."""
+        matrices = [p for p in self.network.parameters() if p.requires_grad and p.ndim >= 2]
+        others = [p for p in self.network.parameters() if p.requires_grad and p.ndim < 2]
+        groups = [
+            {"params": matrices, "weight_decay": self.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = round(self.warmup * total)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: warmup_cosine(step, warmup, total)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what an exact resume needs; only tensors, numbers and strings go in."""
+        random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        checkpoint["spikesim"] = {**self.metadata, "random": random}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the generator states of the checkpoint until training starts."""
+        self._random = checkpoint["spikesim"]["random"]
+
+    def on_train_start(self) -> None:
+        """Continue the generators where the checkpoint left them: set-up has drawn from them since."""
+        random = self.__dict__.pop("_random", None)
+        if random is None:
+            return
+        torch.set_rng_state(random["cpu"].cpu())
+        if "cuda" in random and self.device.type == "cuda":
+            torch.cuda.set_rng_state(random["cuda"].cpu(), self.device)
+
+    def _log(self, name: str, value: Any, samples: int) -> None:
+        self.log(name, value, on_step=False, on_epoch=True, batch_size=samples)

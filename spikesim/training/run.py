@@ -1,0 +1,193 @@
+"""A whole training run: data, network, Lightning, the test with the selected weights, the run's folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from spikesim.errors import CheckpointError, ConfigError
+from spikesim.models import build
+from spikesim.nn import Network
+from spikesim.training.config import TrainConfig, read_config
+from spikesim.training.evaluate import evaluate
+from spikesim.training.interrupt import TrainingInterrupted
+from spikesim.training.record import TrainResult, read_result, write_record
+from spikesim.training.settings import interrupt_signal_kept, quiet_lightning, reproducible
+from spikesim.training.weights import load_weights
+from spikesim.viz import write_text
+
+if TYPE_CHECKING:
+    from spikesim.training.data import EventDataModule
+
+_log = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig, *, progress: bool = False) -> TrainResult:
+    """Train a spiking network on event recordings and write everything about it into a folder.
+
+    The split is drawn once from the seed. Weights are selected on the validation split; the test split
+    is used once, after training, with the selected weights. The folder holds ``config.json``,
+    ``metrics.csv``, ``curves.png``, ``checkpoints/best.ckpt`` and ``last.ckpt``, ``result.json`` and
+    ``README.md``. Random generators and torch's settings are as before when the call returns.
+
+    Args:
+        config: the settings.
+        progress: show a line per epoch, and a bar on a terminal, on standard error.
+
+    Raises:
+        ConfigError: the folder already holds a run, or the network does not fit the data.
+        DatasetError: the recordings are missing or not laid out as expected.
+        DivergenceError: the loss became NaN or infinite.
+        TrainingInterrupted: Ctrl-C; the last completed epoch is safe and :func:`resume` continues.
+
+    Example:
+        >>> from spikesim.training import TrainConfig, train
+        >>> train(TrainConfig(data="no/such/folder", out="runs/none"))
+        Traceback (most recent call last):
+        spikesim.errors.DatasetError: ...
+    """
+    if any((config.out / name).exists() for name in ("result.json", "checkpoints/last.ckpt")):
+        raise ConfigError(
+            f"{config.out} already holds a run; continue it with `spikesim train --resume {config.out}`, "
+            "or choose another folder with --out"
+        )
+    return _run(config, checkpoint=None, progress=progress)
+
+
+def resume(folder: str | Path, *, progress: bool = False) -> TrainResult:
+    """Continue an interrupted run with its own settings; a finished one just returns its result.
+
+    The weights, optimiser, learning rate, random generators and batch order continue from the last
+    completed epoch, so that the result equals that of an unbroken run.
+
+    Args:
+        folder: the run's folder.
+        progress: as in :func:`train`.
+
+    Raises:
+        ConfigError: the folder holds no run.
+        CheckpointError: its last checkpoint is damaged or was written by something else.
+
+    Example:
+        >>> from spikesim.training import resume
+        >>> resume("no/such/folder")
+        Traceback (most recent call last):
+        spikesim.errors.ConfigError: no/such/folder/config.json does not exist; ...
+    """
+    folder = Path(folder)
+    config = read_config(folder / "config.json").but(out=folder)
+    if (folder / "result.json").exists():
+        return read_result(folder)
+    last = folder / "checkpoints" / "last.ckpt"
+    # Without a checkpoint the first epoch was not completed: the same seed repeats it from the start.
+    return _run(config, checkpoint=last if last.exists() else None, progress=progress)
+
+
+def _run(config: TrainConfig, checkpoint: Path | None, progress: bool) -> TrainResult:
+    from spikesim.training.data import EventDataModule
+    from spikesim.training.keep import read_run_checkpoint
+
+    if checkpoint is not None:
+        read_run_checkpoint(checkpoint)  # a damaged file is named before any data is read
+    started = time.perf_counter()
+    with reproducible(config.seed, config.threads), _stops_named(config.out):
+        data = EventDataModule(config)
+        data.setup()
+        network = _build(config, data)
+        write_text(config.out / "config.json", config.to_json() + "\n")
+        seconds = _seconds_before(config.out) if checkpoint else 0.0
+        device = _device(config)
+        best_epoch, best_accuracy = _fit(config, data, network, device, checkpoint, progress)
+        network.to(device)
+        load_weights(network, config.out / "checkpoints" / "best.ckpt")
+        tested = evaluate(network, data.test_dataloader(), device)
+    seconds += time.perf_counter() - started
+    return write_record(config, data, network, tested, best_epoch, best_accuracy, seconds)
+
+
+def _build(config: TrainConfig, data: EventDataModule) -> Network:
+    options: dict[str, Any] = {}
+    if config.model == "conv_snn":
+        options = {"width": config.width, "tau": config.tau}
+        options |= {"channels": data.channels, "classes": len(data.classes), "size": data.size}
+    network = build(config.model, **options)
+    if not isinstance(network, Network) or network.readout is None:
+        raise ConfigError(
+            f"{config.model} gives a {type(network).__name__}; training on events needs a spikesim Network "
+            "with a readout: return Network(module, readout=Mean())"
+        )
+    return network
+
+
+def _fit(
+    config: TrainConfig,
+    data: EventDataModule,
+    network: Network,
+    device: torch.device,
+    checkpoint: Path | None,
+    progress: bool,
+) -> tuple[int, float]:
+    import lightning.pytorch as lightning
+
+    from spikesim import __version__
+    from spikesim.training.classifier import SpikingClassifier
+    from spikesim.training.keep import KeepCheckpoints, SafeCheckpointIO
+    from spikesim.training.metrics_csv import MetricsCsv
+    from spikesim.training.progress import EpochLines
+
+    metadata = {"schema": 1, "version": __version__, "config": config.to_json()}
+    classifier = SpikingClassifier(
+        network, len(data.classes), config.lr, config.weight_decay, config.warmup, metadata
+    )
+    keep = KeepCheckpoints(config.out / "checkpoints")
+    callbacks: list[lightning.Callback] = [MetricsCsv(config.out / "metrics.csv"), keep]
+    if progress:
+        callbacks.append(EpochLines())
+    with quiet_lightning(), interrupt_signal_kept():
+        trainer = lightning.Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=1,
+            max_epochs=config.epochs,
+            logger=False,
+            callbacks=callbacks,
+            plugins=[SafeCheckpointIO()],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,  # the loader's own sampler knows the epoch
+        )
+        try:
+            trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as exit_:  # Lightning ends the process after Ctrl-C; a library must not
+            raise KeyboardInterrupt from exit_
+    return keep.best_epoch, keep.best_accuracy
+
+
+@contextmanager
+def _stops_named(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise TrainingInterrupted(folder) from interrupt
+
+
+def _device(config: TrainConfig) -> torch.device:
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise ConfigError("device: given 'cuda', but torch finds no GPU here; use --device cpu")
+    return torch.device("cuda" if available and config.device != "cpu" else "cpu")
+
+
+def _seconds_before(folder: Path) -> float:
+    from spikesim.training.metrics_csv import read_metrics
+
+    path = folder / "metrics.csv"
+    if not path.exists():
+        raise CheckpointError(f"{path} is missing, so the run cannot be continued; start a new one")
+    return sum(float(row["seconds"]) for row in read_metrics(path))
