@@ -4,3 +4,50 @@ if __name__ == "datasets":
     raise ImportError(
         "this folder installs as 'spikesim.datasets'; import that name, or start Python outside the repository root"
     )
+
+from spikesim.datasets.augment import Augment, RandomShift
+from spikesim.datasets.batch import EventBatch, collate
+from spikesim.datasets.binfile import NMNIST_SENSOR, encode_bin, read_bin, write_bin
+from spikesim.datasets.cache import FrameDataset
+from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.events import EVENT_DTYPE, Events
+from spikesim.datasets.folder import EventDataset, EventFolder, RecordingFiles
+from spikesim.datasets.frames import EventTally, Framed, Frames, to_frames
+from spikesim.datasets.loader import EpochSampler, SampleKey, event_loader
+from spikesim.datasets.ndigits import generate_ndigits
+from spikesim.datasets.nmnist import NMNIST, TrainTest, load_nmnist
+from spikesim.datasets.simulate import PixelModel, simulate_events
+from spikesim.datasets.split import Split, random_split
+
+__all__ = [
+    "EVENT_DTYPE",
+    "NMNIST",
+    "NMNIST_SENSOR",
+    "Augment",
+    "EpochSampler",
+    "EventBatch",
+    "EventDataset",
+    "EventFolder",
+    "EventTally",
+    "Events",
+    "FrameDataset",
+    "Framed",
+    "Frames",
+    "PixelModel",
+    "RandomShift",
+    "RecordingFiles",
+    "SampleKey",
+    "SensorSize",
+    "Split",
+    "TrainTest",
+    "collate",
+    "encode_bin",
+    "event_loader",
+    "generate_ndigits",
+    "load_nmnist",
+    "random_split",
+    "read_bin",
+    "simulate_events",
+    "to_frames",
+    "write_bin",
+]
