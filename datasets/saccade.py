@@ -42,16 +42,20 @@ def triangle_path(
     return shifts, np.rint(at * saccade_us).astype(np.int64)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _texel(picture: Any, row: Any, column: Any) -> Any:
-    if 0 <= row < picture.shape[0] and 0 <= column < picture.shape[1]:
-        return picture[row, column]
-    return 0.0
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _between(picture: Any, row: Any, column: Any, right: Any) -> Any:
-    return (1.0 - right) * _texel(picture, row, column) + right * _texel(picture, row, column + 1)
+@njit(cache=True, nogil=True)
+def _neighbours(pixels: Any, texels: Any, zoom: Any, origin: Any, shifts: Any) -> Any:
+    """Return, for each pixel and frame along one axis, the first of two bordered texels and the second's weight."""
+    first = np.empty((pixels, shifts.size), np.int64)
+    weight = np.empty((pixels, shifts.size), np.float64)
+    for i in range(pixels):
+        for f in range(shifts.size):
+            at = (i + 0.5 - origin - shifts[f]) / zoom - 0.5
+            low = np.floor(at)
+            first[i, f] = min(max(np.int64(low) + 1, 0), texels + 1)
+            weight[i, f] = at - low
+            if low < -1:  # wholly outside: both neighbours must be border
+                weight[i, f] = 0.0
+    return first, weight
 
 
 @njit(cache=True, nogil=True)
@@ -74,6 +78,10 @@ def picture_events(
     """
     height, width = thresholds.shape
     count = times.size
+    bordered = np.zeros((picture.shape[0] + 3, picture.shape[1] + 3), np.float64)
+    bordered[1:-2, 1:-2] = picture
+    columns, rights = _neighbours(width, picture.shape[1], zoom, origin_x, shifts[:, 0])
+    rows, downs = _neighbours(height, picture.shape[0], zoom, origin_y, shifts[:, 1])
     dark = np.log(log_offset)
     keys = np.empty(8192, np.int64)
     trace = np.empty(count, np.float64)
@@ -82,14 +90,10 @@ def picture_events(
         for x in range(width):
             lit = False
             for f in range(count):
-                u = (x + 0.5 - origin_x - shifts[f, 0]) / zoom - 0.5
-                v = (y + 0.5 - origin_y - shifts[f, 1]) / zoom - 0.5
-                column = int(np.floor(u))
-                row = int(np.floor(v))
-                right = u - column
-                down = v - row
-                intensity = (1.0 - down) * _between(picture, row, column, right)
-                intensity += down * _between(picture, row + 1, column, right)
+                row, column, right, down = rows[y, f], columns[x, f], rights[x, f], downs[y, f]
+                upper = (1.0 - right) * bordered[row, column] + right * bordered[row, column + 1]
+                lower = (1.0 - right) * bordered[row + 1, column] + right * bordered[row + 1, column + 1]
+                intensity = (1.0 - down) * upper + down * lower
                 if intensity > 0.0:
                     trace[f] = np.log(log_offset + intensity)
                     lit = True
