@@ -1,0 +1,95 @@
+"""One call: count a network and its baselines on the same samples, and price both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from spikesim.energy.baselines import relu_twin, time_mean
+from spikesim.energy.ledger import InputKind
+from spikesim.energy.profile import Profile, load_profile
+from spikesim.energy.record import record
+from spikesim.energy.report import EnergyReport
+from spikesim.errors import LedgerError
+from spikesim.nn import Network
+
+
+def energy_report(
+    network: nn.Module,
+    x: Any,
+    *,
+    input: InputKind,
+    profile: str | Path | Profile = "horowitz45-fp32",
+    ann: nn.Module | None = None,
+    ann_input: Any = None,
+    mask: torch.Tensor | None = None,
+    strict: bool = False,
+) -> EnergyReport:
+    """Count and price a network and its baselines on the same samples.
+
+    Args:
+        network: a :class:`spikesim.nn.Network`, or a plain ANN (which is then its own baseline).
+        x: its input: ``[T, N, ...]``, or ``[N, ...]`` with an encoder and for a plain ANN.
+        input: what ``x`` holds: "analog", "events" (whole counts) or the ``SpikeType`` that an encoder emits.
+        profile: name, path or loaded profile.
+        ann: baseline ANN, for a converted network its source; by default the network with ReLUs for neurons.
+        ann_input: input of the ANN, ``[N, ...]``, analog; by default ``x`` itself for a network with an encoder, else
+            the mean of ``x`` over time.
+        mask: bool ``[T, N]``, True where a step is real.
+        strict: refuse operations without a price.
+
+    Returns:
+        The report; ``show()`` prints it, ``save(path)`` writes JSON.
+
+    Raises:
+        LedgerError: see :func:`spikesim.energy.record.record`; under ``strict`` also a count that the profile does
+            not price.
+        ConfigError: a profile that is missing or broken.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.energy import energy_report
+        >>> from spikesim.neurons import IF
+        >>> from spikesim.nn import Constant, Mean, Network
+        >>> net = Network(nn.Sequential(nn.Linear(4, 8), IF(), nn.Linear(8, 2)), encoder=Constant(4), readout=Mean())
+        >>> report = energy_report(net, torch.rand(3, 4), input="analog")
+        >>> report.ledger["0"]["mac_dense"], report.ledger["0"].input_type, round(report.dense_ann * 1e12)
+        (96, 'analog_once', 237)
+    """
+    priced_by = profile if isinstance(profile, Profile) else load_profile(profile)
+    ledger = record(network, x, input=input, mask=mask, strict=strict)
+    if not isinstance(network, Network):
+        if ann is not None:
+            raise LedgerError("a plain ANN is its own baseline; leave ann out, or give a spikesim.nn.Network")
+        return _checked(EnergyReport(ledger, ledger, "the network itself", priced_by), strict)
+    if ann_input is None:
+        ann_input = _static(network, x, mask)
+    if ann is not None:
+        baseline, name = ann, f"source ANN {type(ann).__name__}"
+    else:
+        baseline, name = relu_twin(network), "ReLU twin of the network (not trained as an ANN)"
+    if isinstance(baseline, Network) and baseline.encoder is None:
+        ann_input = ann_input.unsqueeze(0)
+    ann_ledger = record(baseline, ann_input, input="analog", strict=strict)
+    if ann_ledger.samples != ledger.samples:
+        raise LedgerError(
+            f"the ANN ran on {ann_ledger.samples} samples and the network on {ledger.samples}; give both the same"
+        )
+    return _checked(EnergyReport(ledger, ann_ledger, name, priced_by), strict)
+
+
+def _static(network: Network, x: Any, mask: torch.Tensor | None) -> torch.Tensor:
+    if not isinstance(x, torch.Tensor):
+        raise LedgerError("the network takes a tree of tensors; pass ann_input for the baseline")
+    return time_mean(x, mask) if network.encoder is None else x
+
+
+def _checked(report: EnergyReport, strict: bool) -> EnergyReport:
+    if strict and report.unpriced:
+        named = ", ".join(f"{u['operation']} in {u['layer']}" for u in report.unpriced)
+        raise LedgerError(f"profile {report.profile.name} has no price for {named}; pass strict=False to list them")
+    return report

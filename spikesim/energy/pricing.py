@@ -1,0 +1,79 @@
+"""Energy is a pure function of a ledger and a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from spikesim.energy.ledger import Ledger
+from spikesim.energy.profile import ConstantName, Profile
+
+# Term of the report -> columns and the constant that prices each.
+TERMS: dict[str, dict[str, ConstantName]] = {
+    "synops": {"synops_binary": "synop", "synops_signed": "synop", "synops_graded": "synop"},
+    "mac": {"mac_dense": "mac"},
+    "neuron": {"update_add": "add", "update_mul": "mul", "update_cmp": "cmp"},
+    "bias": {"bias_adds": "add"},
+    "residual": {"residual_adds": "add"},
+    "other": {"op_add": "add", "op_mul": "mul", "op_cmp": "cmp"},
+}
+
+
+@dataclass(frozen=True)
+class Priced:
+    """Energy in joules, per inference.
+
+    Args:
+        layers: layer -> term -> joules.
+        unpriced: columns with counts but no constant in the profile, with their totals.
+    """
+
+    layers: Mapping[str, Mapping[str, float]]
+    unpriced: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        """All layers and terms together, in joules."""
+        return sum(self.layer(name) for name in self.layers)
+
+    def layer(self, name: str) -> float:
+        """All terms of one layer, in joules."""
+        return sum(self.layers[name].values())
+
+    def term(self, term: str) -> float:
+        """One term over all layers, in joules."""
+        return sum(terms.get(term, 0.0) for terms in self.layers.values())
+
+
+def price(ledger: Ledger, profile: Profile, *, zero_skipping: bool = False) -> Priced:
+    """Price a ledger.
+
+    Args:
+        ledger: counts of at least one sample.
+        profile: energies of the operations.
+        zero_skipping: charge only the multiply-accumulates whose input is not zero.
+
+    Returns:
+        Joules per inference (mean over the samples of the ledger).
+
+    Example:
+        >>> import torch
+        >>> from spikesim.energy import Ledger, load_profile, price
+        >>> ledger = Ledger.record(torch.nn.Linear(4, 10, bias=False), torch.ones(2, 4), input="analog")
+        >>> round(price(ledger, load_profile("horowitz45-fp32")).total * 1e12, 6)
+        184.0
+    """
+    energies = {name: constant.joules for name, constant in profile.constants.items()}
+    layers: dict[str, dict[str, float]] = {}
+    unpriced: dict[str, int] = {}
+    for name, layer in ledger.layers.items():
+        terms = layers[name] = {}
+        for term, columns in TERMS.items():
+            for column, constant in columns.items():
+                counted = "mac_effective" if zero_skipping and column == "mac_dense" else column
+                count = layer[counted]
+                if count and constant not in energies:
+                    unpriced[counted] = unpriced.get(counted, 0) + count
+                elif count:
+                    terms[term] = terms.get(term, 0.0) + count * energies[constant] / ledger.samples
+    return Priced(layers, unpriced)

@@ -1,0 +1,171 @@
+"""Record a ledger: run a network once, in evaluation mode, without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_leaves, tree_map
+
+from spikesim.dynamics import SpikeType, TimeAware
+from spikesim.energy.edges import Edge
+from spikesim.energy.layout import Layout
+from spikesim.energy.ledger import InputKind, LayerCounts, Ledger
+from spikesim.energy.readouts import charge_readout
+from spikesim.energy.recorder import Recorder
+from spikesim.errors import LedgerError
+from spikesim.nn import Network
+
+
+def record(
+    network: nn.Module,
+    x: Any,
+    *,
+    input: InputKind,
+    mask: torch.Tensor | None = None,
+    strict: bool = False,
+) -> Ledger:
+    """Run a network once and count what it does.
+
+    The network runs in evaluation mode, without gradients, and is left as it was. A module that is no
+    :class:`spikesim.nn.Network` counts as a plain ANN with one time step.
+
+    Args:
+        network: a ``Network``, or any module without neurons.
+        x: its input: ``[T, N, ...]``, or ``[N, ...]`` for a network with an encoder and for a plain module. A
+            tree of tensors is taken where the module takes one. Integers are cast to the dtype of the weights.
+        input: what the values of ``x`` (after the encoder) are: "analog"; "events", whole counts of which each
+            unit is one event; or the ``SpikeType`` that an encoder emits.
+        mask: bool ``[T, N]``, True where a step is real; masked steps count nothing.
+        strict: refuse networks with operations that no column counts, instead of listing them.
+
+    Returns:
+        Integer counts per layer and time step, summed over samples.
+
+    Raises:
+        LedgerError: no samples, a value that breaks its declared type, an unpriced operation under
+            ``strict``, or rows that cannot be attributed to time steps.
+    """
+    declared = _declared(input)
+    wrapped = isinstance(network, Network)
+    root = network.module if isinstance(network, Network) else network
+    _check(network, root, x, mask)
+    x = _cast(network, x)
+    recorder = Recorder()
+    outcome: list[Any] = []
+
+    def begin(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        recorder.layout = _layout(network, x, tensors[0].shape[0], mask)
+        once = wrapped and tensors[0].shape[0] != recorder.layout.rows
+        for tensor in tensors:
+            edge = Edge.declared(declared, once)
+            recorder.edges.tag(tensor, edge)
+            if edge.is_spikes:
+                recorder.events(tensor, edge)  # the declaration is checked even where no layer counts events
+
+    def end(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        outcome.append(out)
+
+    with ExitStack() as stack:
+        stack.enter_context(_evaluating(network))
+        stack.enter_context(torch.no_grad())
+        # Registered first, so that the input is typed before the first module runs.
+        stack.callback(root.register_forward_pre_hook(begin, with_kwargs=True).remove)
+        stack.callback(root.register_forward_hook(end).remove)
+        stack.enter_context(recorder.watching(root))
+        stack.enter_context(recorder)
+        if isinstance(network, Network):
+            network.run(x, mask=mask)
+        else:
+            network(x)
+    if isinstance(network, Network) and network.readout is not None:
+        charge_readout(recorder, network.readout, outcome[0])
+    recorder.checks.finish()
+    return _ledger(recorder, input if isinstance(input, str) else input.kind, strict)
+
+
+def _declared(input: InputKind) -> SpikeType:
+    if isinstance(input, SpikeType):
+        return input
+    if input == "analog":
+        return SpikeType("analog")
+    if input == "events":
+        return SpikeType("graded", bits=32)
+    raise LedgerError(f"input is {input!r}, but it must be 'analog', 'events' or a SpikeType")
+
+
+def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | None) -> None:
+    wrapped = isinstance(network, Network)
+    tensors = [t for t in tree_leaves(x) if isinstance(t, torch.Tensor)]
+    if not tensors:
+        raise LedgerError(f"x is a {type(x).__name__}, but it must be a tensor or hold tensors")
+    if not wrapped and any(isinstance(m, TimeAware) for m in root.modules()):
+        raise LedgerError(
+            f"{type(root).__name__} holds modules that see time but is no spikesim.nn.Network; "
+            "wrap it: Network(module), or Network(module, encoder=Constant(T)) for static input"
+        )
+    timed = isinstance(network, Network) and network.encoder is None
+    needed = 2 if timed else 1
+    shape = tuple(tensors[0].shape)
+    if len(shape) < needed:
+        raise LedgerError(f"x has shape {shape}, but it must be {'[T, N, ...]' if timed else '[N, ...]'}")
+    if 0 in shape[:needed]:
+        raise LedgerError(f"x has shape {shape}: there is no sample or no time step to count; give at least one")
+    if mask is not None and not wrapped:
+        raise LedgerError("a mask [T, N] was given for a plain module, which has no time steps; leave it out")
+    if mask is not None and mask.dtype != torch.bool:
+        raise LedgerError(f"mask is {mask.dtype}, but it must be bool: True where a step is real")
+    if mask is not None and timed and tuple(mask.shape) != shape[:2]:
+        raise LedgerError(f"mask has shape {tuple(mask.shape)}, but x asks for [T, N] = {list(shape[:2])}")
+
+
+def _layout(network: nn.Module, x: Any, rows: int, mask: torch.Tensor | None) -> Layout:
+    first = next(t for t in tree_leaves(x) if isinstance(t, torch.Tensor))
+    if not isinstance(network, Network):
+        return Layout(1, first.shape[0])
+    if network.encoder is None:
+        return Layout(first.shape[0], first.shape[1], mask)
+    samples = first.shape[0]
+    told = [m.timesteps for m in network.modules() if isinstance(m, TimeAware) and m.timesteps]
+    return Layout(int(told[0]) if told else rows // samples, samples, mask)
+
+
+def _cast(network: nn.Module, x: Any) -> Any:
+    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.get_default_dtype())
+    return tree_map(lambda t: t.to(dtype) if isinstance(t, torch.Tensor) and not t.is_floating_point() else t, x)
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, with attention computed by operations that can be seen; both are restored."""
+    training = [m for m in network.modules() if m.training]
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    network.eval()
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for module in training:
+            module.training = True
+
+
+def _ledger(recorder: Recorder, declared: str, strict: bool) -> Ledger:
+    if recorder.unpriced and strict:
+        named = ", ".join(f"{operation} in {layer!r}" for layer, operation in recorder.unpriced)
+        raise LedgerError(f"no column counts {named}; rewrite them, or pass strict=False to have them listed")
+    layout = recorder.layout
+    layers = {
+        name: LayerCounts(
+            frozenset(seen.operations),
+            frozenset(seen.inputs),
+            seen.once,
+            {column: torch.stack([p.cpu() for p in pieces]).sum(0) for column, pieces in seen.pieces.items()},
+        )
+        for name, seen in recorder.layers.items()
+    }
+    return Ledger(layout.timesteps, layout.samples, layout.active(False), declared, layers, dict(recorder.unpriced))

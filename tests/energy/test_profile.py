@@ -1,0 +1,105 @@
+"""Profiles are data, and a broken one says which field."""
+
+import pytest
+
+from spikesim.energy import Ledger, load_profile, price, profile_names
+from spikesim.energy.profile import Profile
+from spikesim.errors import ConfigError
+
+GOOD = """
+schema = 1
+name = "mine"
+title = "a chip"
+scope = "{scope}"
+citation = "a paper"
+[constants.{constant}]
+value = {value}
+low = 0.5
+high = 2.0
+unit = "{unit}"
+node_nm = 22
+voltage = 0.8
+precision = "int8"
+kind = "{kind}"
+scope = "{inner}"
+citation = "table 1"
+"""
+
+
+def text(**changed):
+    values = {
+        "scope": "per-term",
+        "constant": "mac",
+        "value": "1.0",
+        "unit": "pJ",
+        "kind": "measured",
+        "inner": "per-term",
+    }
+    return GOOD.format(**{**values, **changed})
+
+
+def write(tmp_path, content):
+    path = tmp_path / "mine.toml"
+    path.write_text(content)
+    return path
+
+
+def test_every_shipped_profile_is_valid_and_named_after_its_file():
+    for name in profile_names():
+        profile = load_profile(name)
+        assert profile.name == name and len(profile.digest) == 64
+        assert all(c.low <= c.value <= c.high for c in profile.constants.values())
+
+
+def test_a_users_file_in_another_unit(tmp_path):
+    profile = load_profile(write(tmp_path, text(unit="fJ")))
+    assert profile.constants["mac"].joules == pytest.approx(1e-15)
+    assert load_profile(str(tmp_path / "mine.toml")).digest == profile.digest
+
+
+@pytest.mark.parametrize(
+    "content,named",
+    [
+        (text(value="-1.0"), "constants.mac.value"),
+        (text(value='"much"'), "constants.mac.value"),
+        (text(value="3.0"), "low <= value <= high"),
+        (text(value="nan"), "constants.mac.value"),
+        (text(unit="cal"), "constants.mac.unit"),
+        (text(kind="guessed"), "constants.mac.kind"),
+        (text(constant="teleport"), "constants.teleport"),
+        (text(inner="all-in"), "constants.mac.scope"),
+        (text(scope="all-in", inner="all-in"), "synaptic operations only"),
+        (text().replace('citation = "table 1"', ""), "constants.mac.citation: Field required"),
+        (text().replace("schema = 1", "schema = 9"), "schema"),
+        (text() + "colour = 3\n", "constants.mac.colour"),
+        ("schema = ", "not valid TOML"),
+        ("schema = 1\n", "name: Field required"),
+    ],
+)
+def test_a_broken_field_is_named(tmp_path, content, named):
+    with pytest.raises(ConfigError, match=r"profile .*mine.toml") as caught:
+        load_profile(write(tmp_path, content))
+    assert named in str(caught.value)
+
+
+def test_a_missing_profile_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"no profile 'loihi9'; shipped are .*horowitz45-fp32"):
+        load_profile("loihi9")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_profile(tmp_path / "none.toml")
+
+
+def test_counts_without_a_price_are_listed(tmp_path):
+    import torch
+
+    ledger = Ledger.record(torch.nn.Linear(2, 3), torch.ones(1, 2), input="analog")
+    priced = price(ledger, load_profile(write(tmp_path, text())))
+    assert priced.unpriced == {"bias_adds": 3}
+    assert priced.total == pytest.approx(6e-12)
+
+
+def test_the_digest_follows_the_contents_only(tmp_path):
+    first = load_profile(write(tmp_path, text()))
+    assert load_profile(write(tmp_path, "# a comment\n" + text())).digest == first.digest
+    assert load_profile(write(tmp_path, text(value="1.5"))).digest != first.digest
+    assert isinstance(first, Profile)
