@@ -8,6 +8,7 @@ Example:
 
 from spikesim.models.conv_snn import ConvSNN, conv_snn
 from spikesim.models.digits_cnn import DigitsCNN, digits_cnn
+from spikesim.models.fold import fold_batchnorm
 from spikesim.models.lookup import BUILT_IN, build, find_factory
 
-__all__ = ["BUILT_IN", "ConvSNN", "DigitsCNN", "build", "conv_snn", "digits_cnn", "find_factory"]
+__all__ = ["BUILT_IN", "ConvSNN", "DigitsCNN", "build", "conv_snn", "digits_cnn", "find_factory", "fold_batchnorm"]

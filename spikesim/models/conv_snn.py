@@ -45,9 +45,7 @@ class ConvSNN(nn.Module):
         ``[T*N, channels, size, size]`` to ``[T*N, classes]`` (time is folded into the batch by ``Network``).
     """
 
-    def __init__(
-        self, channels: int = 2, classes: int = 10, size: int = 34, width: int = 32, tau: float = 2.0
-    ) -> None:
+    def __init__(self, channels: int = 2, classes: int = 10, size: int = 34, width: int = 32, tau: float = 2.0) -> None:
         super().__init__()
         if size < 2**_HALVINGS:
             raise ConfigError(
@@ -80,9 +78,7 @@ def _stage(inputs: int, outputs: int, tau: float) -> list[nn.Module]:
     ]
 
 
-def conv_snn(
-    channels: int = 2, classes: int = 10, size: int = 34, width: int = 32, tau: float = 2.0
-) -> Network:
+def conv_snn(channels: int = 2, classes: int = 10, size: int = 34, width: int = 32, tau: float = 2.0) -> Network:
     """Build the network: event frames ``[T, N, channels, size, size]`` in, scores ``[N, classes]`` out.
 
     Weights are in channels-last order, which is the faster one for convolutions on the CPU and on

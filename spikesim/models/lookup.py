@@ -42,9 +42,7 @@ def find_factory(name: str) -> Factory:
         return BUILT_IN[name]
     module_name, colon, attribute = name.partition(":")
     if not (module_name and colon and attribute):
-        raise ConfigError(
-            f"'{name}' names no network; give package.module:factory, or one of {', '.join(BUILT_IN)}"
-        )
+        raise ConfigError(f"'{name}' names no network; give package.module:factory, or one of {', '.join(BUILT_IN)}")
     module = _import(module_name)
     found: Any = module
     for part in attribute.split("."):
@@ -87,9 +85,7 @@ def build(name: str, **options: Any) -> nn.Module:
             "give a factory that works when called like this"
         ) from error
     if not isinstance(model, nn.Module):
-        raise ConfigError(
-            f"'{name}' returned a {type(model).__name__}, expected a torch.nn.Module; return the network"
-        )
+        raise ConfigError(f"'{name}' returned a {type(model).__name__}, expected a torch.nn.Module; return the network")
     return model
 
 

@@ -1,0 +1,90 @@
+"""The model arguments that ``audit``, ``convert`` and ``energy`` share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spikesim.errors import ConfigError, ShapeError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+ModelName = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="package.module:factory, found in the current folder too, or a network of spikesim by name "
+        "(digits_cnn, conv_snn).",
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="Weights: safetensors, a saved state_dict, or a checkpoint of a training run."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An argument for the factory; may be given repeatedly."),
+]
+InputShape = Annotated[
+    str | None,
+    typer.Option(metavar="C,H,W", help="Shape of one input without the batch; random values are used."),
+]
+JsonPath = Annotated[Path | None, typer.Option("--json", metavar="PATH", help="Also write the result as JSON.")]
+
+
+def load_model(name: str, weights: Path | None, settings: list[str] | None) -> nn.Module:
+    """Build the model, load its weights and put it into eval mode.
+
+    Raises:
+        ConfigError: no such factory, or it does not take the settings.
+        CheckpointError: the weights cannot be read or do not fit.
+    """
+    from spikesim.models import build
+    from spikesim.training import load_weights
+
+    model = build(name, **_settings(settings or []))
+    if weights is not None:
+        load_weights(model, weights)
+    return model.eval()
+
+
+def example_input(shape: str | None, path: Path | None, samples: int = 2) -> torch.Tensor:
+    """Give inputs from a file, or uniform random values in 0 to 1 where only a shape is known.
+
+    Raises:
+        ConfigError: neither or both are given, or the file cannot be read.
+        ShapeError: the shape is not a list of positive integers.
+    """
+    import torch
+
+    from spikesim.cli.arrays import read_arrays
+
+    if (shape is None) == (path is None):
+        raise ConfigError("give example inputs: either --input-shape, such as 1,28,28, or --calibration FILE")
+    if path is not None:
+        return read_arrays(path).x
+    try:
+        sizes = [int(part) for part in (shape or "").split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise ShapeError(f"--input-shape: given '{shape}', expected positive sizes such as 1,28,28")
+    return torch.rand(samples, *sizes, generator=torch.Generator().manual_seed(0))
+
+
+def _settings(texts: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise ConfigError(f"--set: given '{text}', expected NAME=VALUE such as width=16")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:  # a bare word is a string
+            found[name] = value
+    return found

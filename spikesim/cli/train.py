@@ -1,0 +1,91 @@
+"""``spikesim train``: flags onto :class:`spikesim.training.TrainConfig`, nothing more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spikesim.errors import ConfigError
+from spikesim.training.config import TrainConfig
+
+
+def _flag(name: str) -> Any:
+    """Describe a setting once: help and default are those of the configuration."""
+    field = TrainConfig.model_fields[name]
+    default = "torch's own choice" if field.default is None else str(field.default)
+    return typer.Option(help=f"{field.description} Default: {default}.", show_default=False)
+
+
+def train(
+    data: Annotated[
+        Path | None, typer.Argument(help=TrainConfig.model_fields["data"].description, show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Continue the run in this folder, with its own settings.", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, _flag("out")] = None,
+    model: Annotated[str | None, _flag("model")] = None,
+    width: Annotated[int | None, _flag("width")] = None,
+    tau: Annotated[float | None, _flag("tau")] = None,
+    timesteps: Annotated[int | None, _flag("timesteps")] = None,
+    frames: Annotated[str | None, _flag("frames")] = None,
+    epochs: Annotated[int | None, _flag("epochs")] = None,
+    batch_size: Annotated[int | None, _flag("batch_size")] = None,
+    lr: Annotated[float | None, _flag("lr")] = None,
+    weight_decay: Annotated[float | None, _flag("weight_decay")] = None,
+    warmup: Annotated[float | None, _flag("warmup")] = None,
+    shift: Annotated[int | None, _flag("shift")] = None,
+    val_fraction: Annotated[float | None, _flag("val_fraction")] = None,
+    seed: Annotated[int | None, _flag("seed")] = None,
+    workers: Annotated[int | None, _flag("workers")] = None,
+    threads: Annotated[int | None, _flag("threads")] = None,
+    device: Annotated[str | None, _flag("device")] = None,
+) -> None:
+    """Train a spiking network on event-camera recordings.
+
+    The weights are selected on a validation split of the training recordings; the test recordings are
+    used once, at the end. Ctrl-C keeps the last completed epoch and says how to continue.
+
+    Example: spikesim train NMNIST --timesteps 10 --epochs 25 --out runs/nmnist
+    """
+    given: dict[str, Any] = {name: value for name, value in locals().items() if value is not None}
+    given.pop("resume", None)
+    if resume is not None and given:
+        flags = ", ".join("DATA" if name == "data" else f"--{name.replace('_', '-')}" for name in given)
+        raise ConfigError(f"--resume continues a run with its own settings; leave out {flags}")
+    if resume is None and data is None:
+        raise ConfigError("no recordings given; give their folder, or --resume with the folder of a run")
+    _run(resume, given)
+
+
+def _run(folder: Path | None, given: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    from spikesim import training
+
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    try:
+        if folder is not None:
+            result = training.resume(folder, progress=True)
+        else:
+            config = training.TrainConfig(**given)
+            errors.print(
+                f"training {config.model} on {config.data}: T={config.timesteps} ({config.frames}), "
+                f"{config.epochs} epochs, batch {config.batch_size}, seed {config.seed}, into {config.out}"
+            )
+            result = training.train(config, progress=True)
+    except training.TrainingInterrupted as interrupt:
+        errors.print(
+            f"\nInterrupted; completed epochs are kept. Continue with:\n{interrupt.command}",
+        )
+        raise typer.Exit(130) from interrupt
+    samples = ", ".join(f"{count} {name}" for name, count in result.samples.items())
+    Console(soft_wrap=True, highlight=False, markup=False).print(
+        f"test accuracy {100 * result.test_accuracy:.2f} %"
+        f" (validation {100 * result.val_accuracy:.2f} %, epoch {result.best_epoch + 1} of {result.epochs})\n"
+        f"split {result.split}: {samples}; {result.seconds:.0f} s\n"
+        f"everything about the run: {result.folder}/README.md"
+    )

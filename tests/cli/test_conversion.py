@@ -1,0 +1,101 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from spikesim.models import digits_cnn
+
+
+@pytest.fixture
+def weights(tmp_path):
+    torch.manual_seed(0)
+    path = tmp_path / "w.safetensors"
+    save_file({k: v.contiguous() for k, v in digits_cnn(width=4).state_dict().items()}, path)
+    return path
+
+
+_SMALL = ["--set", "width=4"]
+
+
+def test_audit_of_a_convertible_network(spikesim, tmp_path, weights):
+    words = ["audit", "digits_cnn", *_SMALL, "--weights", weights, "--input-shape", "1,8,8"]
+    code, out, _ = spikesim(*words, "--json", tmp_path / "audit.json")
+    assert code == 0 and "convertible" in out and "BatchNorm2d" in out
+    rows = json.loads((tmp_path / "audit.json").read_text())["rows"]
+    assert {row["verdict"] for row in rows} == {"exact", "folded", "approximated"}
+
+
+def test_audit_of_another_exits_with_3(spikesim, tmp_path, monkeypatch):
+    (tmp_path / "gelu_net.py").write_text(
+        "from torch import nn\ndef build():\n    return nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    code, out, err = spikesim("audit", "gelu_net:build", "--input-shape", "4")
+    assert code == 3 and "GELU" in out and "cannot be converted" in err
+    np.save(tmp_path / "x.npy", np.ones((4, 4), np.float32))
+    code, out, err = spikesim("convert", "gelu_net:build", "--calibration", "x.npy")
+    assert code == 1 and "GELU" in err and "Traceback" not in err and not out
+
+
+def test_convert_writes_network_and_reports(spikesim, tmp_path, weights, images):
+    words = ["convert", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images]
+    code, out, _ = spikesim(*words, "--timesteps", 4, "--evaluate", images, "--output", tmp_path / "snn")
+    assert code == 0 and "4 spiking layers, T=4" in out and "ANN" in out
+    report = json.loads((tmp_path / "snn" / "report.json").read_text())
+    assert report["timesteps"] == 4 and report["proof"]["analog_nonlinearities"] == []
+    assert len(report["accuracy"]["snn"]) == 4
+    assert json.loads((tmp_path / "snn" / "audit.json").read_text())["rows"] == report["audit"]["rows"]
+    assert "stem_0.weight" in " ".join(load_file(tmp_path / "snn" / "network.safetensors"))
+
+
+def test_energy_of_an_ann_and_of_its_conversion(spikesim, tmp_path, weights, images):
+    words = ["energy", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--samples", 8]
+    code, out, _ = spikesim(*words, "--json", tmp_path / "ann.json")
+    assert code == 0 and "per inference" in out
+    code, out, _ = spikesim(*words, "--timesteps", 4, "--json", tmp_path / "snn.json")
+    assert code == 0 and "Spiking" in out
+    ann, snn = (json.loads((tmp_path / name).read_text()) for name in ("ann.json", "snn.json"))
+    assert ann["timesteps"] == 1 and snn["timesteps"] == 4 and snn["samples"] == 8
+    assert snn["energy"]["dense_ann"] == pytest.approx(ann["energy"]["dense_ann"])
+
+
+def test_energy_of_an_event_network(spikesim, tmp_path, recordings):
+    words = ["energy", "conv_snn", *_SMALL, "--recordings", recordings, "--samples", 5, "--timesteps", 3]
+    code, out, _ = spikesim(*words, "--json", tmp_path / "e.json")
+    assert code == 0 and "features.0" in out
+    report = json.loads((tmp_path / "e.json").read_text())
+    assert (report["timesteps"], report["samples"]) == (3, 5)
+    unfolded = spikesim(*words, "--no-fold", "--json", tmp_path / "u.json")
+    assert unfolded[0] == 0
+    assert json.loads((tmp_path / "u.json").read_text())["energy"]["network"] > report["energy"]["network"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["audit", "no_such:factory", "--input-shape", "4"], "cannot import 'no_such'"),
+        (["audit", "digits_cnn"], "either --input-shape, such as 1,28,28, or --calibration FILE"),
+        (["audit", "digits_cnn", "--input-shape", "1,8,x"], "given '1,8,x', expected positive sizes"),
+        (["audit", "digits_cnn", "--input-shape", "1,8,8", "--set", "width"], "expected NAME=VALUE"),
+        (["audit", "digits_cnn", "--input-shape", "1,8,8", "--weights", "no.ckpt"], "no.ckpt does not exist"),
+        (["audit", "digits_cnn", "--input-shape", "1,8,8", "--weights", "WEIGHTS"], "does not fit DigitsCNN"),
+        (["convert", "digits_cnn", "--calibration", "no.npz"], "no.npz does not exist"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--timesteps", "0"], "timesteps is 0"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--granularity", "net"], "granularity is 'net'"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--evaluate", "PLAIN"], "holds no labels"),
+        (["energy", "digits_cnn", "--calibration", "IMAGES", "--profile", "none"], "none"),
+        (["energy", "digits_cnn", "--calibration", "IMAGES", "--input", "x"], "expected analog or events"),
+        (["energy", "digits_cnn", "--calibration", "IMAGES", "--timesteps", "0"], "timesteps is 0"),
+        (["energy", "conv_snn", "--recordings", "no/folder"], "no/folder"),
+        (["energy", "conv_snn", "--recordings", "x", "--calibration", "IMAGES"], "give one kind of input"),
+        (["energy", "conv_snn", "--input-shape", "2,34,34", "--timesteps", "4"], "is a spiking network already"),
+    ],
+)
+def test_bad_input_is_one_message(spikesim, tmp_path, weights, images, words, message):
+    np.save(tmp_path / "plain.npy", np.ones((4, 1, 8, 8), np.float32))
+    files = {"WEIGHTS": weights, "IMAGES": images, "PLAIN": tmp_path / "plain.npy"}
+    code, _, err = spikesim(*(files.get(word, word) for word in words))
+    assert code == 1, err
+    assert message in err and "Traceback" not in err
