@@ -16,24 +16,22 @@ class Checks:
     def __init__(self) -> None:
         self._verdicts: list[tuple[str, torch.Tensor, Edge]] = []
 
-    def events(self, values: torch.Tensor, edge: Edge, layer: str) -> torch.Tensor:
-        """Events per value, bool or int64 of the shape of ``values``."""
+    def events(self, values: torch.Tensor, edge: Edge, layer: str, sound: bool = False) -> torch.Tensor:
+        """Events per value, whole numbers of any dtype, in the shape of ``values``.
+
+        Args:
+            values: what the edge carries.
+            edge: its declared type.
+            layer: name for error messages.
+            sound: whether the values were checked before and cannot have changed since.
+        """
         if edge.counts is not None:
             return edge.counts
-        if edge.levels == 1 and edge.scale == 1.0:
-            fired = values != 0
-            legal = (values.abs() if edge.kind == "signed" else values) == fired
-            self._verdicts.append((layer, legal.all(), edge))
-            return fired
-        ratio = values / edge.scale
-        counts = ratio.round()
-        legal = (ratio - counts).abs() <= TOLERANCE * counts.abs().clamp(min=1.0)
-        if edge.kind != "signed":
-            legal &= counts >= 0
-        if edge.levels is not None:
-            legal &= counts.abs() <= edge.levels
-        self._verdicts.append((layer, legal.all(), edge))
-        return counts.abs().to(torch.int64)
+        unit = values if edge.scale == 1.0 else values / edge.scale
+        counts = unit if edge.scale == 1.0 else unit.round()
+        if not sound:
+            self._verdicts.append((layer, _illegal(unit, edge), edge))
+        return counts.abs() if edge.kind == "signed" else counts
 
     def finish(self) -> None:
         """Raise for the first layer whose values broke their declared type.
@@ -41,8 +39,8 @@ class Checks:
         Raises:
             LedgerError: names the layer, the type and the remedy.
         """
-        for layer, legal, edge in self._verdicts:
-            if not bool(legal):
+        for layer, illegal, edge in self._verdicts:
+            if bool(illegal):
                 allowed = "whole numbers" + (f" up to {edge.levels}" if edge.levels else "")
                 if edge.levels == 1:
                     allowed = "{-1, 0, 1}" if edge.kind == "signed" else "{0, 1}"
@@ -52,3 +50,18 @@ class Checks:
                     "if it holds analog values"
                 )
         self._verdicts.clear()
+
+
+def _illegal(unit: torch.Tensor, edge: Edge) -> torch.Tensor:
+    """Whether any value, in units of one event, breaks the type of its edge; a bool scalar."""
+    if edge.levels == 1 and edge.scale == 1.0:
+        # Only 0 and 1 (and -1, of which the sign is dropped) equal their squares.
+        return (unit * unit != (unit.abs() if edge.kind == "signed" else unit)).any()
+    counts = unit.round()
+    wrong = ((unit - counts).abs() > TOLERANCE * counts.abs().clamp(min=1.0)).any()
+    least, most = counts.aminmax()
+    if edge.kind != "signed":
+        wrong |= least < 0
+    if edge.levels is not None:
+        wrong |= (most > edge.levels) | (least < -edge.levels)
+    return wrong | ~(most - least).isfinite()

@@ -66,6 +66,7 @@ class EdgeTable:
     def __init__(self) -> None:
         # The weak reference keeps the address from being used again, not the memory.
         self._storages: dict[int, tuple[StorageWeakRef, dict[Key | None, Edge]]] = {}
+        self._sound: dict[int, int] = {}  # version of each storage when its values were last checked
 
     def get(self, tensor: torch.Tensor) -> Edge | None:
         """The edge of a tensor, or None for a constant (weights, buffers, literals)."""
@@ -85,6 +86,20 @@ class EdgeTable:
         known = views.get(None)
         same = known is None or (known.kind, known.scale, known.levels) == (edge.kind, edge.scale, edge.levels)
         views[None] = replace(edge, pad=()) if same and edge.counts is None else edge.analog(edge.axis)
+
+    def sound(self, tensor: torch.Tensor) -> bool:
+        """Whether the values of a tensor were checked and nothing was written to it since."""
+        # Inference tensors keep no version: always checked again.
+        return not tensor.is_inference() and self._sound.get(tensor.untyped_storage()._cdata) == tensor._version
+
+    def vouch(self, tensor: torch.Tensor) -> None:
+        """Note that the values of a tensor obey their type."""
+        if not tensor.is_inference():
+            self._sound[tensor.untyped_storage()._cdata] = tensor._version
+
+    def doubt(self, tensor: torch.Tensor) -> None:
+        """Note that something was written to the storage of a tensor."""
+        self._sound.pop(tensor.untyped_storage()._cdata, None)
 
     def _views(self, tensor: torch.Tensor) -> dict[Key | None, Edge]:
         storage = tensor.untyped_storage()

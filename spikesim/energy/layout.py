@@ -66,7 +66,7 @@ class Layout:
         """
         steps, samples = self.timesteps, self.samples
         if steps == 1 and self.mask is None:
-            return counts.sum(dtype=torch.int64).reshape(1)
+            return exact_sum(counts, list(range(counts.dim()))).reshape(1)
         if axis is None:
             raise LedgerError(
                 f"layer {layer!r}: the axis of time steps and samples was mixed with another one, so its "
@@ -96,7 +96,14 @@ class Layout:
         return spread
 
 
+def exact_sum(counts: torch.Tensor, dims: list[int], keepdim: bool = False) -> torch.Tensor:
+    """Sum whole numbers of any dtype to int64; float64 holds them exactly up to 2**53, and is quick."""
+    if not dims:
+        return counts.to(torch.int64)
+    dtype = torch.float64 if counts.is_floating_point() else torch.int64
+    return counts.sum(dims, keepdim=keepdim, dtype=dtype).to(torch.int64)
+
+
 def _sum_but(counts: torch.Tensor, axis: int) -> torch.Tensor:
     """Sum over every axis but one, in int64."""
-    rest = [d for d in range(counts.dim()) if d != axis]
-    return counts.sum(rest, dtype=torch.int64) if rest else counts.to(torch.int64)
+    return exact_sum(counts, [d for d in range(counts.dim()) if d != axis])

@@ -25,6 +25,16 @@ class LayerCounts:
         inputs: kinds of its inputs: "analog", "binary", "signed", "graded".
         once: whether it ran once for all time steps on a constant input; its counts stand at step 0.
         counts: int64 ``[T]`` per column of :data:`spikesim.energy.COLUMNS`; a column that is absent is 0.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.energy import Ledger
+        >>> from spikesim.neurons import IF
+        >>> from spikesim.nn import Network
+        >>> net = Network(torch.nn.Sequential(torch.nn.Linear(2, 3), IF()))
+        >>> layer = Ledger.record(net, torch.ones(4, 1, 2), input="events")["0"]
+        >>> layer.input_type, layer["synops_graded"], layer.counts["synops_graded"].tolist()
+        ('graded', 24, [6, 6, 6, 6])
     """
 
     operations: frozenset[str]
@@ -93,7 +103,7 @@ class Ledger:
         mask: torch.Tensor | None = None,
         strict: bool = False,
     ) -> Ledger:
-        """Run a network once and count what it does; see :func:`spikesim.energy.record.record`."""
+        """Run a network once and count what it does; arguments and errors: :func:`spikesim.energy.record.record`."""
         from spikesim.energy.record import record
 
         return record(network, x, input=input, mask=mask, strict=strict)

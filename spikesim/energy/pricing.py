@@ -26,6 +26,12 @@ class Priced:
     Args:
         layers: layer -> term -> joules.
         unpriced: columns with counts but no constant in the profile, with their totals.
+
+    Example:
+        >>> from spikesim.energy import Priced
+        >>> priced = Priced({"conv": {"mac": 0.5, "bias": 0.25}, "fc": {"mac": 0.125}})
+        >>> priced.total, priced.layer("conv"), priced.term("mac")
+        (0.875, 0.75, 0.625)
     """
 
     layers: Mapping[str, Mapping[str, float]]

@@ -40,6 +40,12 @@ class EnergyConstant(_Strict):
         scope: "per-term" (this operation alone) or "all-in" (with its share of everything else).
         citation: publication, table or figure.
         note: what else one should know.
+
+    Example:
+        >>> from spikesim.energy import load_profile
+        >>> constant = load_profile("horowitz45-fp32").constants["cmp"]
+        >>> constant.joules, constant.kind, constant.citation
+        (9e-13, 'assumed', 'none: the source gives no comparison')
     """
 
     value: _Energy
@@ -78,6 +84,12 @@ class Profile(_Strict):
         constants: by operation: "add", "mul", "cmp" (comparison), "mac" (multiply-accumulate), "synop" (a weight added
             by a spike). A count whose constant is absent stays unpriced and is listed.
         note: what is not included.
+
+    Example:
+        >>> from spikesim.energy import load_profile
+        >>> profile = load_profile("horowitz45-fp32")
+        >>> profile.scope, len(profile.digest), sorted(profile.constants)
+        ('per-term', 64, ['add', 'cmp', 'mac', 'mul', 'synop'])
     """
 
     schema_version: Literal[1] = Field(alias="schema")

@@ -183,8 +183,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.unpriced[self.layer, operation] += elements
 
     def events(self, values: torch.Tensor, edge: Edge) -> torch.Tensor:
-        """Events per value, bool or int64; the values are checked against their declared type."""
-        return self.checks.events(values, edge, self.layer)
+        """Events per value, whole numbers; the values are checked against their declared type, once."""
+        sound = self.edges.sound(values)
+        self.edges.vouch(values)
+        return self.checks.events(values, edge, self.layer, sound)
 
     # The dispatch
 
@@ -204,6 +206,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return result
         inputs = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
         edges = [e for e in map(self.edges.get, inputs) if e is not None]
+        # Results of checked spikes need no check of their own, unless constants were mixed in.
+        sound = len(edges) == len(inputs) or name not in ("cat", "stack")
+        sound = sound and all(self.edges.sound(t) for t in inputs if self._spikes(t))
         in_place = name.endswith("_") and bool(args) and isinstance(args[0], torch.Tensor)
         if not edges:
             if name in WEIGHTED:
@@ -220,8 +225,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.edges.tag(saved, before)
                 named["self"] = saved
         out = func(*args, **kwargs)
+        if in_place:
+            self.edges.doubt(args[0])
         apply_rule(self, Op(name, named, out, func))
+        if sound:
+            for t in tree_leaves(out):
+                if isinstance(t, torch.Tensor) and self._spikes(t):
+                    self.edges.vouch(t)
         return out
+
+    def _spikes(self, tensor: torch.Tensor) -> bool:
+        edge = self.edges.get(tensor)
+        return edge is not None and edge.is_spikes
 
 
 def _is_composite(func: Any) -> bool:

@@ -35,6 +35,15 @@ class EnergyReport:
         ann_ledger: counts of the baseline ANN on the same input.
         ann_name: which ANN that is.
         profile: the prices.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.energy import energy_report
+        >>> report = energy_report(torch.nn.Linear(100, 10, bias=False), torch.ones(2, 100), input="analog")
+        >>> print(report.verdict)
+        No spikes: 4.600 nJ per inference dense, 4.600 nJ zero-skipping (horowitz45-fp32).
+        >>> report.to_dict()["layers"]
+        [{'name': '(root)', 'energy': 4.6e-09, 'by_term': {'mac': 4.6e-09}}]
     """
 
     ledger: Ledger

@@ -10,6 +10,7 @@ import torch
 
 from spikesim.energy.edges import Edge
 from spikesim.energy.fanout import spatial_fan_out
+from spikesim.energy.layout import exact_sum
 from spikesim.energy.rules_shape import first_activation, viewed_axis
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _convolution(recorder: Recorder, op: Op) -> list[Edge]:
         padded = op.out.numel() * weight.shape[1] * math.prod(kernel)
     if edge.axis == 0:
         # All channels of a position have one fan-out: sum them first.
-        counts = counts.sum(1, keepdim=True, dtype=torch.int64)
+        counts = exact_sum(counts, [1], keepdim=True)
     _charge(recorder, edge, counts, counts * fan.to(counts.device), per_group, synapses, padded)
     if bias is not None:
         recorder.constant("bias_adds", op.out.numel(), edge)
@@ -125,7 +126,7 @@ def _pairs(recorder: Recorder, a: torch.Tensor, first: Edge, b: torch.Tensor, se
         recorder.constant("mac_dense", total, first)
         column = "mac_effective"
     # float64 keeps these sums exact; torch has no fast integer product.
-    met = left.double() @ right.sum(-1, keepdim=True, dtype=torch.int64).double()
+    met = left.double() @ exact_sum(right, [right.dim() - 1], keepdim=True).double()
     recorder.add(column, recorder.per_step(met.round().to(torch.int64), first))
 
 
@@ -156,14 +157,6 @@ def _vector(recorder: Recorder, op: Op) -> list[Edge]:
     return [_product(recorder, rows, column, op.name)]
 
 
-def _linear(recorder: Recorder, op: Op) -> list[Edge]:
-    x, weight, bias = op["input"], op["weight"], op["bias"]
-    edge = _product(recorder, x if x.dim() > 1 else x[None], weight.t(), op.name)
-    if bias is not None:
-        _bias(recorder, bias, op.out, edge)
-    return [edge]
-
-
 def _attention(recorder: Recorder, op: Op) -> list[Edge]:
     """A fused kernel: count the two products and the softmax of its definition."""
     query = op["query"]
@@ -178,7 +171,6 @@ def _attention(recorder: Recorder, op: Op) -> list[Edge]:
 RULES = {
     "convolution": _convolution,
     "_convolution": _convolution,
-    "linear": _linear,
     "mm": _matrix,
     "bmm": _matrix,
     "addmm": _added_matrix,

@@ -10,6 +10,7 @@ import torch
 
 from spikesim.energy.edges import Edge
 from spikesim.energy.fanout import adaptive_window_sizes, window_sizes
+from spikesim.energy.layout import exact_sum
 from spikesim.energy.rules_shape import first_activation
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _total(recorder: Recorder, op: Op) -> list[Edge]:
         summed = replace(edge, levels=None, axis=axis, pad=())
         if edge.kind != "signed" and edge.counts is None:
             return [replace(summed, scale=edge.scale / (per_output if op.name == "mean" else 1))]
-        counts = recorder.events(x, edge).sum(dims, keepdim=op["keepdim"], dtype=torch.int64)
+        counts = exact_sum(recorder.events(x, edge), dims, keepdim=op["keepdim"])
         return [replace(summed, counts=counts)]
     recorder.constant("op_add", x.numel() - op.out.numel(), edge)
     if op.name == "mean":

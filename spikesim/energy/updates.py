@@ -42,6 +42,12 @@ class UpdateMix:
         per_update: operations of every update, by "add", "mul", "cmp".
         per_spike: operations that happen only when the neuron fires (a reset by subtraction).
         unpriced: primitives that no profile prices (exponentials and the like).
+
+    Example:
+        >>> from spikesim.energy import update_mix
+        >>> from spikesim.neurons import LIF
+        >>> dict(update_mix(LIF(reset="zero")).per_update)
+        {'add': 2, 'mul': 1, 'cmp': 1}
     """
 
     per_update: Mapping[str, int]

@@ -190,7 +190,8 @@ def test_values_must_obey_the_declared_type():
         Ledger.record(nn.Linear(2, 2), torch.full((1, 2), 2.0), input=SpikeType("signed"))
 
 
-def test_a_neuron_that_overwrites_its_spikes_is_caught():
+@pytest.mark.parametrize("through", [lambda s: s, lambda s: s.data, lambda s: s.view(-1, 2)])
+def test_spikes_that_are_overwritten_are_caught(through):
     class Tamper(nn.Module):
         def __init__(self):
             super().__init__()
@@ -198,7 +199,7 @@ def test_a_neuron_that_overwrites_its_spikes_is_caught():
 
         def forward(self, x):
             s = self.neuron(x)
-            s[:, 0] = 0.7
+            through(s)[:, 0] = 0.7
             return self.after(s)
 
     with pytest.raises(LedgerError, match="'after'"):

@@ -260,7 +260,10 @@ def test_an_activation_that_leaves_torch_is_not_passed_over():
 
 
 def test_inference_mode_sees_the_same():
-    network, x = Network(Apply(nn.AvgPool2d(2), nn.Conv2d(2, 3, 2, padding="same"))), events()
+    after = nn.Sequential(
+        nn.Conv2d(2, 3, 2, padding="same"), nn.ReLU(), nn.Linear(3, 4), nn.Flatten(), nn.Linear(36, 2)
+    )
+    network, x = Network(Apply(nn.AvgPool2d(2), after)), events()
     plain = Ledger.record(network, x, input="events").total()
     with torch.inference_mode():
         assert Ledger.record(network, x, input="events").total() == plain
