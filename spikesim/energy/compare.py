@@ -9,9 +9,8 @@ import torch
 from torch import nn
 
 from spikesim.energy.baselines import relu_twin, time_mean
-from spikesim.energy.ledger import InputKind
+from spikesim.energy.ledger import InputKind, Ledger
 from spikesim.energy.profile import Profile, load_profile
-from spikesim.energy.record import record
 from spikesim.energy.report import EnergyReport
 from spikesim.errors import LedgerError
 from spikesim.nn import Network
@@ -45,7 +44,7 @@ def energy_report(
         The report; ``show()`` prints it, ``save(path)`` writes JSON.
 
     Raises:
-        LedgerError: see :func:`spikesim.energy.record.record`; under ``strict`` also a count that the profile does
+        LedgerError: see :meth:`spikesim.energy.Ledger.record`; under ``strict`` also a count that the profile does
             not price.
         ConfigError: a profile that is missing or broken.
 
@@ -61,7 +60,7 @@ def energy_report(
         (96, 'analog_once', 237)
     """
     priced_by = profile if isinstance(profile, Profile) else load_profile(profile)
-    ledger = record(network, x, input=input, mask=mask, strict=strict)
+    ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict)
     if not isinstance(network, Network):
         if ann is not None:
             raise LedgerError("a plain ANN is its own baseline; leave ann out, or give a spikesim.nn.Network")
@@ -74,7 +73,7 @@ def energy_report(
         baseline, name = relu_twin(network), "ReLU twin of the network (not trained as an ANN)"
     if isinstance(baseline, Network) and baseline.encoder is None:
         ann_input = ann_input.unsqueeze(0)
-    ann_ledger = record(baseline, ann_input, input="analog", strict=strict)
+    ann_ledger = Ledger.record(baseline, ann_input, input="analog", strict=strict)
     if ann_ledger.samples != ledger.samples:
         raise LedgerError(
             f"the ANN ran on {ann_ledger.samples} samples and the network on {ledger.samples}; give both the same"

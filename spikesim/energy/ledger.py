@@ -103,10 +103,30 @@ class Ledger:
         mask: torch.Tensor | None = None,
         strict: bool = False,
     ) -> Ledger:
-        """Run a network once and count what it does; arguments and errors: :func:`spikesim.energy.record.record`."""
+        """Run a network once and count what it does.
+
+        The network runs in evaluation mode, without gradients, and is left as it was. A module that is no
+        :class:`spikesim.nn.Network` counts as a plain ANN with one time step.
+
+        Args:
+            network: a ``Network``, or any module without neurons.
+            x: its input: ``[T, N, ...]``, or ``[N, ...]`` for a network with an encoder and for a plain module. A
+                tree of tensors is taken where the module takes one. Integers are cast to the dtype of the weights.
+            input: what the values of ``x`` (after the encoder) are: "analog"; "events", whole counts of which each
+                unit is one event; or the ``SpikeType`` that an encoder emits.
+            mask: bool ``[T, N]``, True where a step is real; masked steps count nothing.
+            strict: refuse networks with operations that no column counts, instead of listing them.
+
+        Returns:
+            Integer counts per layer and time step, summed over samples.
+
+        Raises:
+            LedgerError: no samples, a value that breaks its declared type, an unpriced operation under
+                ``strict``, or rows that cannot be attributed to time steps.
+        """
         from spikesim.energy.record import record
 
-        return record(network, x, input=input, mask=mask, strict=strict)
+        return record(network, x, input, mask, strict)
 
     def __getitem__(self, layer: str) -> LayerCounts:
         """Counts of one layer.
