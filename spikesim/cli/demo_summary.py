@@ -118,7 +118,7 @@ def _sections(digits: Digits, events: Events) -> list[Section]:
         Section(
             f"Event network: {100 * result.test_accuracy:.1f} % on held-out recordings",
             f"{result.samples['test']} test recordings, used once, with the weights of epoch "
-            f"{result.best_epoch + 1}, selected on {result.samples['validation']} validation recordings "
+            f"{result.best_epoch}, selected on {result.samples['validation']} validation recordings "
             f"({100 * result.val_accuracy:.1f} %); split {result.split}.",
         ),
         Section(

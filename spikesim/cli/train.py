@@ -85,7 +85,7 @@ def _run(folder: Path | None, given: dict[str, Any]) -> None:
     samples = ", ".join(f"{count} {name}" for name, count in result.samples.items())
     Console(soft_wrap=True, highlight=False, markup=False).print(
         f"test accuracy {100 * result.test_accuracy:.2f} %"
-        f" (validation {100 * result.val_accuracy:.2f} %, epoch {result.best_epoch + 1} of {result.epochs})\n"
+        f" (validation {100 * result.val_accuracy:.2f} %, epoch {result.best_epoch} of {result.epochs})\n"
         f"split {result.split}: {samples}; {result.seconds:.0f} s\n"
         f"everything about the run: {result.folder}/README.md"
     )

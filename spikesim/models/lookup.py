@@ -55,7 +55,8 @@ def find_factory(name: str) -> Factory:
             f"'{name}' is a {type(found).__name__}, not something to call; "
             "give a function or class that returns a torch.nn.Module"
         )
-    return found  # type: ignore[no-any-return]
+    factory: Factory = found
+    return factory
 
 
 def build(name: str, **options: Any) -> nn.Module:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spikesim.training.classifier import SpikingClassifier
     from spikesim.training.config import TrainConfig, read_config
     from spikesim.training.data import EventDataModule
-    from spikesim.training.evaluate import Evaluation, evaluate
+    from spikesim.training.evaluation import Evaluation, evaluate
     from spikesim.training.images import fit_images, image_accuracy
     from spikesim.training.interrupt import TrainingInterrupted
     from spikesim.training.rates import FiringRates
@@ -44,14 +44,14 @@ __all__ = [
 ]
 
 _HOME = {
-    "Evaluation": "evaluate",
+    "Evaluation": "evaluation",
     "EventDataModule": "data",
     "FiringRates": "rates",
     "SpikingClassifier": "classifier",
     "TrainConfig": "config",
     "TrainResult": "record",
     "TrainingInterrupted": "interrupt",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "fit_images": "images",
     "image_accuracy": "images",
     "load_weights": "weights",
@@ -67,5 +67,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value  # also after importing a submodule of the same name, as evaluate
+    globals()[name] = value
     return value

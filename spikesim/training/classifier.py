@@ -12,7 +12,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from spikesim.datasets import EventBatch
 from spikesim.errors import ConfigError, DivergenceError
 from spikesim.nn import Network
-from spikesim.training.evaluate import scores
+from spikesim.training.evaluation import scores
 from spikesim.training.rates import FiringRates
 from spikesim.training.schedule import warmup_cosine
 
@@ -55,9 +55,7 @@ class SpikingClassifier(lightning.LightningModule):
     ) -> None:
         super().__init__()
         if network.readout is None:
-            raise ConfigError(
-                "the network has no readout over time; build it with Network(..., readout=Mean())"
-            )
+            raise ConfigError("the network has no readout over time; build it with Network(..., readout=Mean())")
         self.network = network
         self.lr = lr
         self.weight_decay = weight_decay
@@ -73,7 +71,7 @@ class SpikingClassifier(lightning.LightningModule):
         loss = functional.cross_entropy(logits, batch.y)
         if not torch.isfinite(loss):
             raise DivergenceError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch}, batch {index}; "
+                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, batch {index + 1}; "
                 f"try a lower learning rate (it was {self.lr:g}) or a longer warm-up (it was {self.warmup:g})"
             )
         self.train_accuracy(logits, batch.y)
@@ -114,9 +112,7 @@ class SpikingClassifier(lightning.LightningModule):
         optimizer = torch.optim.AdamW(groups, lr=self.lr)
         total = int(self.trainer.estimated_stepping_batches)
         warmup = round(self.warmup * total)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: warmup_cosine(step, warmup, total)
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, warmup, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -60,19 +60,15 @@ def fit_images(
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
     steps = epochs * -(-len(train[0]) // batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: warmup_cosine(step, steps // 10, steps)
-    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, steps // 10, steps))
     best = (-1.0, 0.0)
     kept = _copy(model)
     for _ in range(epochs):
         model.train()
-        for rows in torch.randperm(len(train[0]), generator=generator).split(batch_size):
+        for rows in torch.split(torch.randperm(len(train[0]), generator=generator), batch_size):
             loss = functional.cross_entropy(model(train[0][rows]), train[1][rows])
             if not torch.isfinite(loss):
-                raise DivergenceError(
-                    f"the loss became {loss.item()}; try a lower learning rate (it was {lr:g})"
-                )
+                raise DivergenceError(f"the loss became {loss.item()}; try a lower learning rate (it was {lr:g})")
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -101,10 +97,9 @@ def image_accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor, batch_siz
         raise ConfigError("there is no image to measure the accuracy on")
     training = model.training
     model.eval()
-    correct = sum(
-        int((model(part).argmax(1) == labels).sum())
-        for part, labels in zip(x.split(batch_size), y.split(batch_size))
-    )
+    correct = 0
+    for part, labels in zip(torch.split(x, batch_size), torch.split(y, batch_size)):
+        correct += int((model(part).argmax(1) == labels).sum())
     model.train(training)
     return correct / len(x)
 

@@ -16,9 +16,7 @@ from spikesim.errors import CheckpointError
 from spikesim.training.weights import read_checkpoint
 from spikesim.viz import write_bytes
 
-SELECTION_RULE = (
-    "weights of the epoch with the highest validation accuracy, ties going to the lower validation loss"
-)
+SELECTION_RULE = "weights of the epoch with the highest validation accuracy, ties going to the lower validation loss"
 
 
 class KeepCheckpoints(Checkpoint):
@@ -35,7 +33,7 @@ class KeepCheckpoints(Checkpoint):
     def __init__(self, folder: str | Path) -> None:
         self.best = Path(folder) / "best.ckpt"
         self.last = Path(folder) / "last.ckpt"
-        self.best_epoch = -1
+        self.best_epoch = 0  # counted from 1
         self.best_accuracy = -1.0
         self.best_loss = float("inf")
 
@@ -46,7 +44,8 @@ class KeepCheckpoints(Checkpoint):
         loss = float(trainer.callback_metrics["val_loss"])
         better = (accuracy, -loss) > (self.best_accuracy, -self.best_loss)
         if better:
-            self.best_epoch, self.best_accuracy, self.best_loss = trainer.current_epoch, accuracy, loss
+            self.best_epoch = trainer.current_epoch + 1
+            self.best_accuracy, self.best_loss = accuracy, loss
             trainer.save_checkpoint(self.best, weights_only=False)
         trainer.save_checkpoint(self.last, weights_only=False)
 

@@ -13,7 +13,8 @@ from spikesim.viz import write_text
 
 
 class MetricsCsv(lightning.Callback):
-    """Write every logged metric to ``metrics.csv``, with the epoch, its learning rate and its seconds.
+    """Write every logged metric to ``metrics.csv``, with the epoch (from 1), its learning rate and its
+    seconds.
 
     A resumed run keeps the rows of the epochs that it does not repeat.
 
@@ -29,7 +30,7 @@ class MetricsCsv(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Take over the rows of the epochs before a resumed one."""
         if self.path.exists():
-            self._rows = [row for row in read_metrics(self.path) if int(row["epoch"]) < trainer.current_epoch]
+            self._rows = [row for row in read_metrics(self.path) if int(row["epoch"]) <= trainer.current_epoch]
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock."""
@@ -37,7 +38,7 @@ class MetricsCsv(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Add the row of this epoch."""
-        row = {"epoch": str(trainer.current_epoch)}
+        row = {"epoch": str(trainer.current_epoch + 1)}
         row["lr"] = f"{trainer.optimizers[0].param_groups[0]['lr']:.6g}"
         metrics = sorted(trainer.callback_metrics.items(), key=lambda item: item[0].startswith("rate/"))
         row |= {name: f"{float(value):.6g}" for name, value in metrics}
@@ -57,10 +58,10 @@ def read_metrics(path: str | Path) -> list[dict[str, str]]:
         >>> import tempfile
         >>> from spikesim.training.metrics_csv import read_metrics
         >>> with tempfile.NamedTemporaryFile("w+", suffix=".csv") as file:
-        ...     _ = file.write("epoch,val_loss\n0,0.5\n")
+        ...     _ = file.write("epoch,val_loss\n1,0.5\n")
         ...     file.flush()
         ...     read_metrics(file.name)
-        [{'epoch': '0', 'val_loss': '0.5'}]
+        [{'epoch': '1', 'val_loss': '0.5'}]
     """
     with open(path, newline="") as file:
         return list(csv.DictReader(file))

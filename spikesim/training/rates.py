@@ -44,9 +44,7 @@ class FiringRates:
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Self:
-        self._hooks = [
-            layer.register_forward_hook(self._counter(name)) for name, layer in self._layers.items()
-        ]
+        self._hooks = [layer.register_forward_hook(self._counter(name)) for name, layer in self._layers.items()]
         return self
 
     def __exit__(

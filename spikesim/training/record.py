@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spikesim.nn import Network
     from spikesim.training.config import TrainConfig
     from spikesim.training.data import EventDataModule
-    from spikesim.training.evaluate import Evaluation
+    from spikesim.training.evaluation import Evaluation
 
 _PACKAGES = ("spikesim", "torch", "lightning", "numba", "numpy")
 
@@ -29,7 +29,7 @@ class TrainResult:
         folder: where everything about the run lies.
         test_accuracy: share of test recordings named rightly by the selected weights.
         val_accuracy: the same on the validation split, which selected them.
-        best_epoch: the epoch whose weights were selected, from 0.
+        best_epoch: the epoch whose weights were selected, from 1.
         epochs: epochs trained.
         seconds: wall time of all of it.
         samples: recordings per split.
@@ -114,9 +114,7 @@ def read_result(folder: str | Path) -> TrainResult:
         content = json.loads(path.read_text())
         fields = {name: content[name] for name in TrainResult.__dataclass_fields__ if name != "folder"}
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigError(
-            f"{path} is damaged ({error}); delete it and resume: the result is measured again"
-        ) from error
+        raise ConfigError(f"{path} is damaged ({error}); delete it and resume: the result is measured again") from error
     return TrainResult(folder=Path(folder), **fields)
 
 

@@ -15,7 +15,7 @@ from spikesim.errors import CheckpointError, ConfigError
 from spikesim.models import build
 from spikesim.nn import Network
 from spikesim.training.config import TrainConfig, read_config
-from spikesim.training.evaluate import evaluate
+from spikesim.training.evaluation import evaluate
 from spikesim.training.interrupt import TrainingInterrupted
 from spikesim.training.record import TrainResult, read_result, write_record
 from spikesim.training.settings import interrupt_signal_kept, quiet_lightning, reproducible
@@ -142,9 +142,7 @@ def _fit(
     from spikesim.training.progress import EpochLines
 
     metadata = {"schema": 1, "version": __version__, "config": config.to_json()}
-    classifier = SpikingClassifier(
-        network, len(data.classes), config.lr, config.weight_decay, config.warmup, metadata
-    )
+    classifier = SpikingClassifier(network, len(data.classes), config.lr, config.weight_decay, config.warmup, metadata)
     keep = KeepCheckpoints(config.out / "checkpoints")
     callbacks: list[lightning.Callback] = [MetricsCsv(config.out / "metrics.csv"), keep]
     if progress:

@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -26,11 +27,12 @@ def reproducible(seed: int, threads: int | None = None) -> Iterator[None]:
     import lightning.pytorch as lightning
     from lightning.pytorch.utilities.seed import isolate_rng
 
+    memory: Any = torch.utils.deterministic  # a module whose attribute its class declares
     saved = (
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        memory.fill_uninitialized_memory,
         torch.backends.cudnn.benchmark,
     )
     with isolate_rng():
@@ -39,14 +41,14 @@ def reproducible(seed: int, threads: int | None = None) -> Iterator[None]:
                 torch.set_num_threads(threads)
             # Some CUDA backward passes have no deterministic form: there, torch is asked to do its best.
             torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
-            torch.utils.deterministic.fill_uninitialized_memory = False  # costs a pass over every buffer
+            memory.fill_uninitialized_memory = False  # costs a pass over every buffer
             torch.backends.cudnn.benchmark = False
             lightning.seed_everything(seed, workers=True, verbose=False)
             yield
         finally:
             torch.set_num_threads(saved[0])
             torch.use_deterministic_algorithms(saved[1], warn_only=saved[2])
-            torch.utils.deterministic.fill_uninitialized_memory = saved[3]
+            memory.fill_uninitialized_memory = saved[3]
             torch.backends.cudnn.benchmark = saved[4]
 
 

@@ -40,7 +40,7 @@ def test_the_folder_holds_everything(unbroken):
 
 def test_the_selected_epoch_is_the_best_by_validation(unbroken):
     rows = read_metrics(unbroken.folder / "metrics.csv")
-    assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+    assert [int(row["epoch"]) for row in rows] == [1, 2, 3]
     best = max(rows, key=lambda row: (float(row["val_accuracy"]), -float(row["val_loss"])))
     assert unbroken.best_epoch == int(best["epoch"])
     assert unbroken.val_accuracy == pytest.approx(float(best["val_accuracy"]), abs=1e-5)
@@ -49,9 +49,7 @@ def test_the_selected_epoch_is_the_best_by_validation(unbroken):
 
 def test_rates_of_every_spiking_layer_are_logged(unbroken):
     rates = {
-        name: value
-        for name, value in read_metrics(unbroken.folder / "metrics.csv")[-1].items()
-        if "rate/" in name
+        name: value for name, value in read_metrics(unbroken.folder / "metrics.csv")[-1].items() if "rate/" in name
     }
     assert set(rates) == {f"rate/module.features.{index}" for index in (2, 6, 10)}
     assert all(0 <= float(rate) <= 1 for rate in rates.values())

@@ -83,9 +83,7 @@ def test_a_damaged_file_is_named_and_never_run(tmp_path, kind, suffix):
         read_weights(path)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"), [([1, 2], "holds a list"), ({"epoch": 3}, "holds no tensors")]
-)
+@pytest.mark.parametrize(("content", "message"), [([1, 2], "holds a list"), ({"epoch": 3}, "holds no tensors")])
 def test_a_file_of_something_else_is_named(tmp_path, content, message):
     torch.save(content, tmp_path / "w.pt")
     with pytest.raises(CheckpointError, match=message):

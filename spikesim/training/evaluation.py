@@ -39,13 +39,12 @@ def scores(network: Network, batch: EventBatch) -> torch.Tensor:
     Returns:
         Class scores ``[N, classes]``, read out over the unmasked time steps.
     """
-    return network(batch.x.float(), mask=batch.mask)  # type: ignore[no-any-return]
+    logits: torch.Tensor = network(batch.x.float(), mask=batch.mask)
+    return logits
 
 
 @torch.no_grad()
-def evaluate(
-    network: Network, batches: Iterable[EventBatch], device: str | torch.device = "cpu"
-) -> Evaluation:
+def evaluate(network: Network, batches: Iterable[EventBatch], device: str | torch.device = "cpu") -> Evaluation:
     """Measure a network in eval mode; its mode is put back afterwards.
 
     Args:
