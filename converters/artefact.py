@@ -1,0 +1,190 @@
+"""Save and load a converted network: weights as safetensors, the graph and the report as JSON, no pickles."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import fx, nn
+
+from spikesim.converters.proof import mixes_time, prove
+from spikesim.converters.report import ConversionReport
+from spikesim.converters.running import Difference, RunningSum
+from spikesim.converters.trace import place_of
+from spikesim.errors import CheckpointError
+from spikesim.neurons import IF
+from spikesim.nn import Constant, Mean, Network
+from spikesim.viz import write_bytes, write_text
+
+_CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+_POOL = ("kernel_size", "stride", "padding", "ceil_mode")
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "Linear": ("in_features", "out_features"),
+    "Flatten": ("start_dim", "end_dim"),
+    "Unflatten": ("dim", "unflattened_size"),
+    "AvgPool1d": (*_POOL, "count_include_pad"),
+    **dict.fromkeys(["AvgPool2d", "AvgPool3d"], (*_POOL, "count_include_pad", "divisor_override")),
+    **{f"MaxPool{d}d": (*_POOL, "dilation") for d in "123"},
+    **{f"Adaptive{kind}Pool{d}d": ("output_size",) for kind in ("Avg", "Max") for d in "123"},
+    **{f"Conv{d}d": _CONV for d in "123"},
+    **{f"ConvTranspose{d}d": (*_CONV, "output_padding") for d in "123"},
+    **dict.fromkeys(["IF", "RunningSum", "Difference"], ()),
+}
+_NEURONS: dict[str, Callable[[], nn.Module]] = {
+    "IF": partial(IF, threshold=1.0, initial={"v": 0.5}),
+    "RunningSum": RunningSum,
+    "Difference": Difference,
+}
+_FILES = ("weights.safetensors", "network.json", "report.json")
+
+
+class _Node(BaseModel):
+    """One node: ``kind`` is input, output, add, cat or the class of a module."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: str
+    inputs: list[str]
+    settings: dict[str, Any] = {}
+
+
+class _Graph(BaseModel):
+    """The graph of a converted network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    timesteps: int
+    weights_sha256: str
+    nodes: list[_Node]
+
+
+def save_converted(network: Network, report: ConversionReport, folder: str | Path) -> None:
+    """Write ``weights.safetensors``, ``network.json`` and ``report.json`` into ``folder``.
+
+    Each file is written to a temporary name and renamed; ``network.json`` carries the digest of the weights it
+    belongs to.
+
+    Args:
+        network: A converted network.
+        report: Its report.
+        folder: Made if it is missing.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from torch import nn
+        >>> from spikesim.converters import convert, load_converted
+        >>> x = torch.rand(16, 4, generator=torch.Generator().manual_seed(0))
+        >>> done = convert(nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2)), x, timesteps=4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     done.save(folder)
+        ...     again = load_converted(folder)
+        >>> torch.equal(again.network(x), done.network(x)), again.report == done.report
+        (True, True)
+    """
+    from safetensors.torch import save
+
+    weights = {name: value.contiguous() for name, value in network.module.state_dict().items()}
+    content = save(weights)
+    nodes = [_describe(network.module, node) for node in network.module.graph.nodes]  # type: ignore[union-attr]
+    digest = hashlib.sha256(content).hexdigest()
+    graph = _Graph(timesteps=report.timesteps, weights_sha256=digest, nodes=nodes)
+    write_bytes(Path(folder, _FILES[0]), content)
+    write_text(Path(folder, _FILES[1]), graph.model_dump_json(indent=1))
+    write_text(Path(folder, _FILES[2]), report.to_json())
+
+
+def load_network(folder: str | Path) -> tuple[Network, ConversionReport]:
+    """Read what :func:`save_converted` wrote, without the class of the ANN and without executing stored code.
+
+    Args:
+        folder: Where the three files are.
+
+    Returns:
+        The network in eval mode and its report.
+
+    Raises:
+        CheckpointError: A file is missing, damaged, of another schema version, or belongs to another network.
+
+    Example:
+        >>> from spikesim.converters.artefact import load_network
+        >>> load_network("no-such-folder")
+        Traceback (most recent call last):
+        ...
+        spikesim.errors.CheckpointError: no converted network in no-such-folder: missing weights.safetensors, \
+network.json, report.json
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    missing = [name for name in _FILES if not Path(folder, name).is_file()]
+    if missing:
+        raise CheckpointError(f"no converted network in {folder}: missing {', '.join(missing)}")
+    content = Path(folder, _FILES[0]).read_bytes()
+    try:
+        graph = _Graph.model_validate_json(Path(folder, _FILES[1]).read_text())
+        report = ConversionReport.model_validate_json(Path(folder, _FILES[2]).read_text())
+        if hashlib.sha256(content).hexdigest() != graph.weights_sha256:
+            raise CheckpointError(f"the weights in {folder} are damaged or belong to another network: save it again")
+        module = _build(graph.nodes)
+        module.load_state_dict(load(content), assign=True)
+    except CheckpointError:
+        raise
+    except (ValidationError, SafetensorError, KeyError, RuntimeError, TypeError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise CheckpointError(f"the converted network in {folder} cannot be read ({first}): save it again") from error
+    prove(module)
+    encoder = Constant(graph.timesteps, hoist=not mixes_time(module))
+    return Network(module, encoder=encoder, readout=Mean()).eval(), report
+
+
+def _describe(root: nn.Module, node: fx.Node) -> _Node:
+    inputs = [source.name for source in _sources(node)]
+    if node.op == "call_module":
+        module = root.get_submodule(str(node.target))
+        kind = type(module).__name__
+        settings = {field: getattr(module, field) for field in _FIELDS[kind]}
+        if kind == "Linear" or "Conv" in kind:
+            settings["bias"] = module.bias is not None
+        return _Node(name=node.name, kind=kind, inputs=inputs, settings=settings)
+    kinds: dict[Any, str] = {operator.add: "add", torch.cat: "cat"}
+    kind = kinds.get(node.target, {"placeholder": "input", "output": "output"}.get(node.op, ""))
+    return _Node(name=node.name, kind=kind, inputs=inputs)
+
+
+def _sources(node: fx.Node) -> list[fx.Node]:
+    """Inputs in order, with repetitions (``x + x``)."""
+    found: list[fx.Node] = []
+    fx.map_arg(node.args, found.append)
+    return found
+
+
+def _build(nodes: list[_Node]) -> fx.GraphModule:
+    graph = fx.Graph()
+    made: dict[str, fx.Node] = {}
+    root: dict[str, nn.Module] = {}
+    for node in nodes:
+        inputs = [made[name] for name in node.inputs]
+        if node.kind == "input":
+            made[node.name] = graph.placeholder(node.name)
+        elif node.kind == "output":
+            made[node.name] = graph.output(inputs[0])
+        elif node.kind in ("add", "cat"):
+            target, args = (operator.add, tuple(inputs)) if node.kind == "add" else (torch.cat, (inputs, 1))
+            made[node.name] = graph.create_node("call_function", target, args, {}, name=node.name)
+        else:
+            settings = {k: tuple(v) if isinstance(v, list) else v for k, v in node.settings.items()}
+            if not set(settings) <= {*_FIELDS[node.kind], "bias"}:
+                raise KeyError(f"unknown settings of {node.kind}")
+            place = place_of(node.name)
+            make = _NEURONS.get(node.kind) or getattr(nn, node.kind)
+            root[place] = make(**settings)
+            made[node.name] = graph.create_node("call_module", place, tuple(inputs), {}, name=node.name)
+    return fx.GraphModule(root, graph, class_name="SpikingGraph").eval()

@@ -1,0 +1,164 @@
+"""The audit: every operation of a network with a verdict, before anything is changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from spikesim.converters.canonical import Canonical, canonicalise
+from spikesim.converters.trace import TraceFailure
+from spikesim.converters.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_COLOURS = {"exact": "green", "folded": "green", "approximated": "yellow", "unsupported": "red"}
+
+
+class AuditRow(BaseModel):
+    """One operation as written in the model.
+
+    Args:
+        name: Node name, unique in the model.
+        op: Module with its settings, or function name (methods begin with a dot).
+        shape: Output shape of one sample; None where there is no batch axis.
+        verdict: exact, folded, approximated or unsupported.
+        detail: Method, reason, or how to rewrite the operation.
+
+    Example:
+        >>> from spikesim.converters import AuditRow, Verdict
+        >>> AuditRow(name="fc", op="Linear", shape=(10,), verdict=Verdict.EXACT, detail="linear map").verdict.value
+        'exact'
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    op: str
+    shape: tuple[int, ...] | None
+    verdict: Verdict
+    detail: str
+
+
+class Audit(BaseModel):
+    """The verdict on every operation of a model, in order of execution.
+
+    Prints as a table on a rich console; :meth:`to_json` and :meth:`from_json` are exact.
+
+    Args:
+        model: Class name of the model.
+        rows: The operations.
+        schema_version: Version of the JSON form.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import Audit, audit
+        >>> found = audit(nn.Sequential(nn.Linear(2, 3), nn.GELU(), nn.Linear(3, 1), nn.Sigmoid()), torch.zeros(1, 2))
+        >>> found.convertible, [row.op for row in found.unsupported]
+        (False, ["GELU(approximate='none')", 'Sigmoid()'])
+        >>> Audit.from_json(found.to_json()) == found
+        True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    model: str
+    rows: list[AuditRow]
+
+    @property
+    def unsupported(self) -> list[AuditRow]:
+        """The operations that prevent conversion."""
+        return [row for row in self.rows if row.verdict is Verdict.UNSUPPORTED]
+
+    @property
+    def convertible(self) -> bool:
+        """Whether no operation is unsupported."""
+        return not self.unsupported
+
+    def to_json(self) -> str:
+        """The audit as JSON."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Audit:
+        """Read what :meth:`to_json` wrote."""
+        return cls.model_validate_json(text)
+
+    def refusal(self) -> str:
+        """One message that names every unsupported operation and how to rewrite it."""
+        listed = "\n".join(f"  {row.name} ({row.op}): {row.detail}" for row in self.unsupported)
+        count = len(self.unsupported)
+        return f"{self.model} cannot be converted, {count} operation{'s' * (count != 1)} unsupported:\n{listed}"
+
+    def table(self) -> Table:
+        """The audit as a rich table."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        title = f"{self.model}: {'convertible' if self.convertible else 'not convertible'}"
+        table = Table("operation", "kind", "output", "verdict", "method or remedy", title=title)
+        for row in self.rows:
+            shape = "-" if row.shape is None else " x ".join(map(str, ("N", *row.shape)))
+            colour = _COLOURS[row.verdict.value]
+            verdict = f"[{colour}]{row.verdict.value}[/{colour}]"
+            table.add_row(escape(row.name), escape(row.op), shape, verdict, escape(row.detail))
+        return table
+
+    def __rich__(self) -> Table:
+        """What a rich console prints."""
+        return self.table()
+
+
+def audit(model: nn.Module, example: torch.Tensor) -> Audit:
+    """List every operation of ``model`` with its verdict; change nothing.
+
+    Args:
+        model: A module that takes one tensor ``[N, ...]`` and returns one; its weights, mode, buffers and the
+            random state stay as they are.
+        example: An input ``[N, ...]`` with at least one sample.
+
+    Returns:
+        The audit. A model that cannot be traced (a Python branch on data, for instance) gives one unsupported row
+        that names the line.
+
+    Raises:
+        ConversionError: The example does not pass through the model.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 10))
+        >>> [row.verdict.value for row in audit(model, torch.zeros(1, 1, 8, 8)).rows]
+        ['exact', 'folded', 'approximated', 'exact', 'exact']
+    """
+    return audited(model, example)[0]
+
+
+def audited(model: nn.Module, example: torch.Tensor) -> tuple[Audit, Canonical | None]:
+    """The audit together with the canonical copy it was made on (None where tracing failed).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.audit import audited
+        >>> found, canonical = audited(nn.ReLU(), torch.zeros(1, 2))
+        >>> found.convertible, len(canonical.operations)
+        (True, 1)
+    """
+    name = type(model).__name__
+    try:
+        canonical = canonicalise(model, example)
+    except TraceFailure as error:
+        row = AuditRow(name="forward", op=name, shape=None, verdict=Verdict.UNSUPPORTED, detail=str(error))
+        return Audit(model=name, rows=[row]), None
+    rows = [
+        AuditRow(name=o.name, op=o.op, shape=o.shape, verdict=o.finding.verdict, detail=o.finding.detail)
+        for o in canonical.operations
+    ]
+    return Audit(model=name, rows=rows), canonical

@@ -1,0 +1,164 @@
+"""From any traceable model to a graph of few kinds of nodes, with a verdict on every operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+
+from spikesim.converters.batchnorm import fold_batchnorm
+from spikesim.converters.binding import call_name, refuse
+from spikesim.converters.inplace import functionalise
+from spikesim.converters.maxpool import drop_idle_rectifiers, lift_max_pools
+from spikesim.converters.rules_units import drop
+from spikesim.converters.trace import TraceFailure, own_randomness, trace
+from spikesim.converters.verdicts import Finding, Verdict
+from spikesim.converters.vocabulary import rule_for
+from spikesim.converters.workbench import Workbench
+from spikesim.errors import ConversionError
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the model as written, and what becomes of it.
+
+    Args:
+        name: Node name, unique.
+        op: Module with its main settings, or function name.
+        shape: Output shape of one sample; None where the output is no batch.
+        finding: Verdict and method, reason or hint.
+
+    Example:
+        >>> from spikesim.converters.canonical import Operation
+        >>> from spikesim.converters.verdicts import Finding, Verdict
+        >>> Operation("fc", "Linear", (10,), Finding(Verdict.EXACT, "linear map")).name
+        'fc'
+    """
+
+    name: str
+    op: str
+    shape: tuple[int, ...] | None
+    finding: Finding
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """The canonical graph and the verdicts.
+
+    Args:
+        graph: Conv, Linear, pools, Flatten/Unflatten, add, cat(dim=1) and Rectifier only, if all is supported.
+        operations: Every operation of the model, in order of execution.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.canonical import canonicalise
+        >>> model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 1))
+        >>> [n.name for n in canonicalise(model, torch.zeros(1, 2)).graph.graph.nodes]
+        ['x', 'linear_0', 'relu_2', 'linear_3', 'output']
+    """
+
+    graph: fx.GraphModule
+    operations: list[Operation]
+
+    @property
+    def unsupported(self) -> list[Operation]:
+        """The operations that prevent conversion."""
+        return [o for o in self.operations if o.finding.verdict is Verdict.UNSUPPORTED]
+
+
+def canonicalise(model: nn.Module, example: torch.Tensor) -> Canonical:
+    """Trace a copy of ``model`` and rewrite it; the model stays as it is.
+
+    Args:
+        model: Takes one tensor ``[N, ...]``, returns one.
+        example: An input of the model, at least one sample.
+
+    Returns:
+        The rewritten copy with its verdicts; it may still hold unsupported operations.
+
+    Raises:
+        ConversionError: The model cannot be traced, or the example does not pass through it.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.canonical import canonicalise
+        >>> found = canonicalise(nn.Sequential(nn.Linear(2, 3), nn.GELU()), torch.zeros(1, 2))
+        >>> [o.op for o in found.unsupported]
+        ["GELU(approximate='none')"]
+    """
+    if not isinstance(example, torch.Tensor) or example.dim() < 2 or example.shape[0] == 0:
+        given = tuple(example.shape) if isinstance(example, torch.Tensor) else type(example).__name__
+        raise ConversionError(f"the example must be a tensor [N, ...] with at least one sample; given {given}")
+    with own_randomness(example):
+        return _canonicalise(model, example)
+
+
+def _canonicalise(model: nn.Module, example: torch.Tensor) -> Canonical:
+    bench = Workbench(trace(model), example)
+    listed = [(n.name, _describe(bench, n), n.meta["shape"]) for n in bench.graph.nodes if n.op.startswith("call_")]
+    _check_output(bench)
+    for node in list(bench.graph.nodes):
+        if node.op.startswith("call_") and rule_for(bench, node) is drop:
+            drop(bench, node)
+    functionalise(bench)
+    bench.sweep()
+    for node in [n for n in bench.graph.nodes if n.op.startswith("call_")]:
+        _apply(bench, node)
+    bench.sweep()
+    bench.measure()
+    fold_batchnorm(bench)
+    bench.sweep()
+    drop_idle_rectifiers(bench)
+    lift_max_pools(bench)
+    graph = bench.finish()
+    bench.measure()
+    lost = Finding(Verdict.EXACT, "not used by the output")
+    operations = [Operation(name, op, shape, bench.findings.get(name, lost)) for name, op, shape in listed]
+    return Canonical(graph, operations)
+
+
+def _apply(bench: Workbench, node: fx.Node) -> None:
+    if bench.findings.get(node.meta["origin"]) is not None:
+        return None
+    name = call_name(bench, node)
+    if node.meta["plain"]:
+        return bench.note(node, Verdict.EXACT, "arithmetic on shapes, resolved")
+    if node.meta["constant"] is not None:
+        return bench.note(node, Verdict.EXACT, "does not depend on the input, computed once")
+    inputs = [n for n in node.all_input_nodes if not n.meta["plain"] and n.meta["constant"] is None]
+    rule = rule_for(bench, node)
+    if rule is None:
+        return refuse(bench, node, name, _follows(bench, node, name))
+    if node.meta["shape"] is None or any(n.meta["shape"] is None for n in inputs):
+        why = "the first axis of its input or output is not the batch: use flatten(1) or view(x.size(0), -1)"
+        return refuse(bench, node, name, why)
+    try:
+        rule(bench, node)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        refuse(bench, node, name, f"'{name}' with arguments that are not understood ({error}): use the nn module")
+    return None
+
+
+def _follows(bench: Workbench, node: fx.Node, name: str) -> str:
+    """What to say of a part taken from a refused operation: the operation is the cause, not the indexing."""
+    found = bench.findings.get(node.all_input_nodes[0].meta["origin"]) if node.all_input_nodes else None
+    refused = found is not None and found.verdict is Verdict.UNSUPPORTED
+    return f"takes a part of the result of '{node.all_input_nodes[0].name}'" if refused and name == "getitem" else ""
+
+
+def _check_output(bench: Workbench) -> None:
+    result = next(n for n in bench.graph.nodes if n.op == "output").args[0]
+    if not isinstance(result, fx.Node):
+        kind = type(result).__name__
+        raise TraceFailure(f"the model must return one tensor [N, ...], it returns a {kind}: wrap it to return one")
+
+
+def _describe(bench: Workbench, node: fx.Node) -> str:
+    module = bench.module(node)
+    if module is None:
+        return ("." if node.op == "call_method" else "") + call_name(bench, node)
+    text = repr(module)
+    return text if "\n" not in text and len(text) <= 60 else type(module).__name__

@@ -1,0 +1,139 @@
+"""Watch the activations of the ANN on calibration data, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from spikesim.converters.data import Batches, inputs_of
+from spikesim.converters.histogram import Histogram
+from spikesim.converters.rectifier import Rectifier
+from spikesim.errors import CalibrationError
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one pass over the calibration data found.
+
+    Args:
+        histograms: Activations of each Rectifier, by node name.
+        samples: Number of samples seen.
+        kept: The first samples, ``[n, ...]``, for later label-free measurements.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.observe import Observation
+        >>> Observation({}, 0, torch.zeros(0, 1)).samples
+        0
+    """
+
+    histograms: dict[str, Histogram]
+    samples: int
+    kept: Tensor
+
+
+def check_weights(model: nn.Module) -> None:
+    """Refuse NaN and infinity in parameters and buffers.
+
+    Raises:
+        CalibrationError: Names every tensor that is not finite.
+
+    Example:
+        >>> from torch import nn
+        >>> from spikesim.converters.observe import check_weights
+        >>> layer = nn.Linear(1, 1); _ = nn.init.constant_(layer.weight, float("nan"))
+        >>> check_weights(layer)
+        Traceback (most recent call last):
+        ...
+        spikesim.errors.CalibrationError: the weights hold NaN or infinity in 'weight' (1 of 1 values): \
+load a sound checkpoint, or train again with a lower learning rate
+    """
+    bad = []
+    for name, value in [*model.named_parameters(), *model.named_buffers()]:
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            bad.append(f"'{name}' ({int((~torch.isfinite(value)).sum())} of {value.numel()} values)")
+    if bad:
+        raise CalibrationError(
+            f"the weights hold NaN or infinity in {', '.join(bad)}: "
+            "load a sound checkpoint, or train again with a lower learning rate"
+        )
+
+
+def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Observation:
+    """Run the canonical ANN once over ``data`` and count the activations of every Rectifier.
+
+    Args:
+        graph: Canonical graph in eval mode.
+        data: Calibration data, see :func:`spikesim.converters.data.inputs_of`; read once, a generator will do.
+        keep: How many samples to hand back.
+        like: Gives dtype and device of the inputs.
+
+    Returns:
+        Histograms per Rectifier and the kept samples.
+
+    Raises:
+        CalibrationError: No data, data of zeros only, activations that are not finite, or a layer that is
+            silent on all of the data.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.canonical import canonicalise
+        >>> from spikesim.converters.observe import observe
+        >>> ann = canonicalise(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), torch.zeros(1, 2)).graph
+        >>> observe(ann, torch.ones(5, 2), 2, torch.zeros(1)).histograms["relu_1"].total.tolist()
+        [5, 5, 5]
+    """
+    histograms: dict[str, Histogram] = {}
+    handles = []
+    for node in graph.graph.nodes:
+        if node.op == "call_module" and isinstance(graph.get_submodule(node.target), Rectifier):
+            handles.append(graph.get_submodule(node.target).register_forward_hook(_count(node.name, histograms)))
+    samples, largest, kept = 0, 0.0, []
+    try:
+        with torch.no_grad():
+            for raw in inputs_of(data):
+                x = raw.to(like)
+                if len(x) == 0:
+                    continue
+                if not bool(torch.isfinite(graph(x)).all()):
+                    raise CalibrationError(
+                        "the output layer gives NaN or infinity on the calibration data; check the weights and the "
+                        "scale of the data"
+                    )
+                if samples < keep:
+                    kept.append(x[: keep - samples])
+                samples += len(x)
+                largest = max(largest, x.abs().max().item())
+    finally:
+        for handle in handles:
+            handle.remove()
+    if samples == 0:
+        raise CalibrationError("the calibration data hold no sample: give some tens of typical inputs, no labels")
+    if largest == 0:
+        raise CalibrationError(
+            f"all {samples} calibration samples are zero: thresholds need typical inputs, as in training"
+        )
+    silent = [name for name, h in histograms.items() if bool(h.dead.all())]
+    if silent:
+        raise CalibrationError(
+            f"no activation is above zero in {', '.join(repr(s) for s in silent)} on all {samples} calibration "
+            "samples, so that no threshold can be set: calibrate with typical inputs, or look for a dead layer"
+        )
+    return Observation(histograms, samples, torch.cat(kept))
+
+
+def _count(name: str, histograms: dict[str, Histogram]) -> Callable[[nn.Module, Any, Tensor], None]:
+    def hook(_: nn.Module, __: Any, output: Tensor) -> None:
+        try:
+            histograms.setdefault(name, Histogram(output.shape[1])).update(output)
+        except CalibrationError as error:
+            raise CalibrationError(
+                f"layer '{name}': {error}; check the weights and the scale of the calibration data"
+            ) from error
+
+    return hook

@@ -1,0 +1,111 @@
+"""Proof that a converted graph holds linear maps, pools and neurons, and nothing else."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import fx, nn
+
+from spikesim.converters.linear import LINEAR
+from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
+from spikesim.converters.running import Difference, RunningSum
+from spikesim.errors import ConversionError
+from spikesim.neurons import IF
+
+_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, RunningSum, Difference)
+
+
+class Proof(BaseModel):
+    """What a walk over every node of the converted graph found.
+
+    Args:
+        spiking_layers: Neuron layers, each with binary spikes.
+        linear: Linear nodes by kind: layers, mean pools, reshapes, sums, concatenations, sums over time.
+        max_pools: Names of max-pools; they compare currents and are no activation function.
+        analog_nonlinearities: Always empty: anything else fails the proof.
+
+    Example:
+        >>> from spikesim.converters.proof import Proof
+        >>> Proof(spiking_layers=1, linear={"Linear": 2}, max_pools=[], analog_nonlinearities=[]).spiking_layers
+        1
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spiking_layers: int
+    linear: dict[str, int]
+    max_pools: list[str]
+    analog_nonlinearities: list[str]
+
+
+def prove(graph: fx.GraphModule) -> Proof:
+    """Walk the converted graph and account for each node.
+
+    Args:
+        graph: A converted graph.
+
+    Returns:
+        The counts.
+
+    Raises:
+        ConversionError: A node is neither linear, nor a max-pool of currents, nor a binary neuron; or there is
+            no neuron at all.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.proof import prove
+        >>> from spikesim.converters.trace import trace
+        >>> prove(trace(nn.Sequential(nn.Linear(2, 2), nn.Tanh())))
+        Traceback (most recent call last):
+        ...
+        spikesim.errors.ConversionError: analog nonlinearities are left in the converted graph: 'tanh_1' (Tanh)
+    """
+    linear: Counter[str] = Counter()
+    pools, others, neurons = [], [], 0
+    for node in graph.graph.nodes:
+        if node.op in ("placeholder", "output"):
+            continue
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(module, IF) and module.emits.kind == "binary":
+            neurons += 1
+        elif isinstance(module, ALL_MAX):
+            pools.append(node.name)
+        elif isinstance(module, _LINEAR):
+            linear[type(module).__name__] += 1
+        elif node.op == "call_function" and node.target in (operator.add, torch.cat):
+            linear[node.target.__name__] += 1
+        else:
+            kind = type(module).__name__ if module is not None else str(node.target)
+            others.append(f"'{node.name}' ({kind})")
+    if others:
+        raise ConversionError(f"analog nonlinearities are left in the converted graph: {', '.join(others)}")
+    if neurons == 0:
+        raise ConversionError("the model has no ReLU, so that there is nothing to convert: it is linear throughout")
+    return Proof(spiking_layers=neurons, linear=dict(linear), max_pools=pools, analog_nonlinearities=others)
+
+
+def mixes_time(graph: fx.GraphModule) -> bool:
+    """Whether a value that is constant in time meets one that is not, in a sum or a concatenation.
+
+    Then the layers before the first neuron cannot be run once on ``[N, ...]`` (``Constant(hoist=True)``).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.proof import mixes_time
+        >>> from spikesim.converters.trace import trace
+        >>> mixes_time(trace(nn.Sequential(nn.Linear(2, 2), nn.ReLU())))
+        False
+    """
+    moving: dict[fx.Node, bool] = {}
+    for node in graph.graph.nodes:
+        sources = [moving[source] for source in node.all_input_nodes]
+        if any(sources) and not all(sources):
+            return True
+        neuron = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), IF)
+        moving[node] = neuron or any(sources)
+    return False

@@ -1,0 +1,193 @@
+"""What a conversion did: layers, thresholds, rates, proof and accuracy, as a table and as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spikesim.converters.audit import Audit
+from spikesim.converters.proof import Proof
+from spikesim.errors import ConversionError
+from spikesim.viz import write_text
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+
+class LayerReport(BaseModel):
+    """One spiking layer.
+
+    Args:
+        name: Node name in the converted graph.
+        kind: Neuron class.
+        shape: Shape of one sample.
+        cap: Largest output of the activation it replaces (ReLU6: 6), or None.
+        threshold_min: Smallest threshold over channels, in the ANN's scale.
+        threshold_median: Median threshold.
+        threshold_max: Largest threshold.
+        dead_channels: Channels silent on all calibration data; they get the layer's largest threshold.
+        zero_fraction: Share of zero activations in the ANN.
+        firing_rate: Spikes per neuron and time step, 0 to 1, on the kept calibration samples.
+        spikes_per_sample: Spikes of the layer per sample in all T steps.
+        bias_shift: Mean absolute bias correction as a fraction of the threshold; None if not corrected.
+
+    Example:
+        >>> from spikesim.converters.report import LayerReport
+        >>> sorted(LayerReport.model_fields)[:3]
+        ['bias_shift', 'cap', 'dead_channels']
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    cap: float | None
+    threshold_min: float
+    threshold_median: float
+    threshold_max: float
+    dead_channels: int
+    zero_fraction: float
+    firing_rate: float
+    spikes_per_sample: float
+    bias_shift: float | None
+
+
+class Accuracy(BaseModel):
+    """Accuracy on labelled data, as fractions.
+
+    Args:
+        samples: Number of samples.
+        ann: Accuracy of the ANN.
+        snn: Accuracy of the spiking network when it is read after t = 1, ..., T steps, all from one run.
+
+    Example:
+        >>> from spikesim.converters.report import Accuracy
+        >>> Accuracy(samples=10, ann=0.9, snn=[0.5, 0.9]).lost(2)
+        0.0
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int
+    ann: float
+    snn: list[float]
+
+    def lost(self, t: int) -> float:
+        """Points of accuracy lost against the ANN when read after ``t`` steps, 0 to 100."""
+        return 100.0 * (self.ann - self.snn[t - 1])
+
+
+class ConversionReport(BaseModel):
+    """Everything a conversion measured. Prints as tables on a rich console.
+
+    Args:
+        schema_version: Version of the JSON form.
+        model: Class name of the ANN.
+        timesteps: T.
+        threshold: Threshold rule.
+        granularity: One threshold per channel or per layer.
+        bias_calibration: "none", or the method with the number of samples.
+        output_bias_shift: Mean absolute correction of the output, in its own unit; None if not corrected.
+        calibration_samples: Samples observed.
+        folding_error: Largest difference between the ANN and its folded form, relative to the largest output.
+        hoisted: Whether the layers before the first neuron run once instead of T times.
+        layers: The spiking layers.
+        proof: What a walk over the converted graph found.
+        accuracy: None without ``evaluate=``.
+        audit: Verdict on each operation of the ANN.
+        versions: Of spikesim and torch.
+
+    Example:
+        >>> from spikesim.converters import ConversionReport
+        >>> ConversionReport.model_fields["schema_version"].default
+        1
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    model: str
+    timesteps: int
+    threshold: str
+    granularity: Literal["channel", "layer"]
+    bias_calibration: str
+    output_bias_shift: float | None
+    calibration_samples: int
+    folding_error: float
+    hoisted: bool
+    layers: list[LayerReport]
+    proof: Proof
+    accuracy: Accuracy | None
+    audit: Audit
+    versions: dict[str, str]
+
+    @property
+    def spiking_layers(self) -> int:
+        """Number of neuron layers."""
+        return self.proof.spiking_layers
+
+    def to_json(self) -> str:
+        """The report as JSON."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> ConversionReport:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ConversionError: The text is no report of this schema version.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise ConversionError(f"this is no conversion report of schema version 1: {error}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write the report as JSON, atomically.
+
+        Args:
+            path: The file to write.
+        """
+        write_text(path, self.to_json())
+
+    def layer_table(self) -> Table:
+        """One row per spiking layer."""
+        from rich.markup import escape
+        from rich.table import Table
+
+        rule = f"thresholds by {self.threshold} per {self.granularity}"
+        title = f"{self.spiking_layers} spiking layers, T={self.timesteps}, {rule}"
+        table = Table("layer", "shape", "threshold (min, median, max)", "dead", "rate", "spikes/sample", title=title)
+        for layer in self.layers:
+            thresholds = f"{layer.threshold_min:.3g}, {layer.threshold_median:.3g}, {layer.threshold_max:.3g}"
+            shape = " x ".join(map(str, layer.shape))
+            rate, spikes = f"{layer.firing_rate:.3f}", f"{layer.spikes_per_sample:.0f}"
+            table.add_row(escape(layer.name), shape, thresholds, str(layer.dead_channels), rate, spikes)
+        table.caption = (
+            f"bias calibration: {self.bias_calibration}. Analog nonlinearities left: none; "
+            f"max-pools of currents: {', '.join(self.proof.max_pools) or 'none'}."
+        )
+        return table
+
+    def accuracy_table(self) -> Table | None:
+        """Accuracy after 1, 2, 4, ... and T steps beside the ANN's; None if it was not measured."""
+        from rich.table import Table
+
+        if self.accuracy is None:
+            return None
+        steps = sorted({self.timesteps, *(2**k for k in range(self.timesteps.bit_length()))} - {0})
+        table = Table("T", "accuracy", "points lost", title=f"ANN {self.accuracy.ann:.2%}")
+        for t in (t for t in steps if t <= self.timesteps):
+            table.add_row(str(t), f"{self.accuracy.snn[t - 1]:.2%}", f"{self.accuracy.lost(t):+.2f}")
+        return table
+
+    def __rich__(self) -> Group:
+        """What a rich console prints."""
+        from rich.console import Group
+
+        tables = [self.layer_table(), self.accuracy_table()]
+        return Group(*(table for table in tables if table is not None))

@@ -1,0 +1,100 @@
+"""Rules for operations without weights: dropout, ReLU, pools, reshapes, means."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import fx, nn
+
+from spikesim.converters.binding import bind, call_name, refuse, source
+from spikesim.converters.rectifier import Rectifier
+from spikesim.converters.verdicts import Verdict
+from spikesim.converters.workbench import Workbench
+
+RATE = "ReLU by the firing rate of an IF neuron (soft reset, half-threshold start)"
+_MEANS = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
+
+
+def drop(bench: Workbench, node: fx.Node) -> None:
+    """Identity and dropout: nothing at inference."""
+    if bind(node, "p", "training").get("training") is True:
+        detail = "dropout that is always on, by its mean (the identity)"
+        bench.note(node, Verdict.APPROXIMATED, detail)
+    else:
+        bench.note(node, Verdict.EXACT, "nothing at inference, removed")
+    bench.remove(node)
+
+
+def rectify(bench: Workbench, node: fx.Node) -> None:
+    """ReLU, ReLU6, Hardtanh(0, c), clamp(0, c)."""
+    module, name = bench.module(node), call_name(bench, node)
+    low: object = 0
+    cap: object = 6.0 if name == "relu6" else None
+    if isinstance(module, nn.Hardtanh):
+        low, cap = module.min_val, module.max_val
+    elif name == "hardtanh":
+        given = bind(node, "min_val", "max_val")
+        low, cap = given.get("min_val", -1.0), given.get("max_val", 1.0)
+    elif name in ("clamp", "clip", "clamp_min"):
+        given = bind(node, "min", "max")
+        low, cap = given.get("min"), given.get("max")
+    capped = isinstance(cap, int | float) and cap > 0
+    if low != 0 or not (capped or cap is None):
+        return refuse(bench, node, name)
+    limit = float(cap) if isinstance(cap, int | float) else None
+    bench.note(node, Verdict.APPROXIMATED, RATE + (f", threshold at most {limit:g}" if limit else ""))
+    bench.become(node, Rectifier(limit))
+    return None
+
+
+def pool(bench: Workbench, node: fx.Node) -> None:
+    """Pools written as modules."""
+    module = bench.module(node)
+    if module is None:
+        return None
+    if getattr(module, "return_indices", False):
+        return refuse(bench, node, "maxpool", "max-pool with indices: unpool with nn.ConvTranspose instead")
+    bench.note(node, Verdict.EXACT, "mean of spikes, a linear map")
+    bench.become(node, copy.deepcopy(module))
+    return None
+
+
+def functional_pool(bench: Workbench, node: fx.Node) -> None:
+    """F.max_pool2d, torch.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, ..."""
+    name = node.target.__name__  # type: ignore[union-attr]
+    kind = "".join(part.capitalize() for part in name.strip("_").split("_"))[:-1] + "d"
+    if kind.startswith("Adaptive"):
+        order = ["output_size", "return_indices"]
+    elif kind.startswith("Max"):
+        order = ["kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]
+    else:
+        order = ["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"]
+    given = {k: v for k, v in bind(node, *order).items() if v != () and v is not None}
+    if kind == "AdaptiveMaxPool1d" or "Avg" in kind:
+        given.pop("return_indices", None)
+    bench.become(node, getattr(nn, kind)(**given))
+    return pool(bench, node)
+
+
+def reshape(bench: Workbench, node: fx.Node) -> None:
+    """flatten, view, reshape, squeeze, ... that keep samples apart."""
+    before, shape = source(node).meta["shape"], node.meta["shape"]
+    bench.note(node, Verdict.EXACT, "reshape")
+    if before == shape:
+        return bench.remove(node)
+    flat = [] if len(before) == 1 else [nn.Flatten(1)]
+    bench.become(node, *flat, *([nn.Unflatten(1, shape)] if len(shape) > 1 else []))
+    return None
+
+
+def mean(bench: Workbench, node: fx.Node) -> None:
+    """x.mean((2, 3)): global average pooling."""
+    axes = len(source(node).meta["shape"])
+    given = bind(node, "dim", "keepdim")
+    dim = given.get("dim", given.get("axis"))
+    dims = {d % (axes + 1) for d in ([dim] if isinstance(dim, int) else dim or [])}
+    if axes < 2 or dims != set(range(2, axes + 1)):
+        return refuse(bench, node, "mean", "a mean over other axes than all spatial ones: use average pooling")
+    bench.note(node, Verdict.EXACT, "global average pooling")
+    bench.become(node, _MEANS[axes - 1](1), *([] if given.get("keepdim") else [nn.Flatten(1)]))
+    return None

@@ -1,0 +1,221 @@
+r"""Thresholds from histograms: pure functions ``Histogram -> theta``, one value per channel.
+
+An IF neuron with threshold :math:`\theta`, soft reset, potential :math:`\theta / 2` at the start and an even input
+:math:`z` answers after T steps with
+
+.. math:: Q(z) = \frac{\theta}{T}\, \mathrm{clip}\left(\left\lfloor \frac{T z}{\theta} + \frac12 \right\rfloor, 0, T\right),
+
+so that the choice of a threshold is the choice of a clipped uniform quantiser (Bu et al., AAAI 2022; Li et al.,
+ICML 2021).
+"""  # noqa: E501 - one formula
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from spikesim.converters.histogram import Histogram, bin_edges
+from spikesim.errors import ConfigError, TimestepsError
+
+Threshold = Callable[[Histogram], Tensor]
+_COARSE, _FINE, _OCTAVES = 64, 24, 8.0
+
+
+def maximum_threshold(histogram: Histogram) -> Tensor:
+    """The largest activation seen: nothing is clipped, steps are coarse (Diehl et al., IJCNN 2015).
+
+    Args:
+        histogram: Activations per channel.
+
+    Returns:
+        Float64 ``[C]``; 0 for dead channels, see :func:`safe_thresholds`.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters import Histogram
+        >>> from spikesim.converters.thresholds import maximum_threshold
+        >>> h = Histogram(2); h.update(torch.tensor([[1.0, 0.0], [2.5, 0.0]]))
+        >>> maximum_threshold(h).tolist()
+        [2.5, 0.0]
+    """
+    return histogram.maximum.clone()
+
+
+def percentile_threshold(histogram: Histogram, p: float = 99.9) -> Tensor:
+    """The p-th percentile of the positive activations (Rueckauer et al., 2017), linear inside a bin.
+
+    Args:
+        histogram: Activations per channel.
+        p: Percentile, above 0 and at most 100.
+
+    Returns:
+        Float64 ``[C]``.
+
+    Raises:
+        ConfigError: ``p`` is out of range.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters import Histogram
+        >>> from spikesim.converters.thresholds import percentile_threshold
+        >>> h = Histogram(1); h.update(torch.linspace(0, 1, 10001).reshape(-1, 1))
+        >>> round(percentile_threshold(h, 90.0).item(), 3)
+        0.9
+    """
+    if not 0 < p <= 100:
+        raise ConfigError(f"the percentile is {p}, but it must be above 0 and at most 100")
+    edges, counts = bin_edges(), histogram.counts.double()
+    wanted = counts.sum(1, keepdim=True) * (p / 100)
+    below = counts.cumsum(1)
+    place = torch.searchsorted(below, wanted).clamp(max=counts.shape[1] - 1)
+    inside = wanted - (below.gather(1, place) - counts.gather(1, place))
+    part = (inside / counts.gather(1, place).clamp(min=1)).clamp(0, 1)
+    place = place.squeeze(1)
+    value = edges[place] + part.squeeze(1) * (edges[place + 1] - edges[place])
+    return torch.minimum(value, histogram.maximum)
+
+
+def mse_threshold(histogram: Histogram, timesteps: int) -> Tensor:
+    """The threshold with the least mean squared error of ``Q`` at T steps, per channel.
+
+    The error is integrated in closed form with values spread evenly inside each bin; a grid from the maximum down
+    to 2^-8 of it is refined by golden-section search.
+
+    Args:
+        histogram: Activations per channel.
+        timesteps: T, at least 1.
+
+    Returns:
+        Float64 ``[C]``, at most the maximum.
+
+    Raises:
+        TimestepsError: T is below 1.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters import Histogram
+        >>> from spikesim.converters.thresholds import mse_threshold
+        >>> h = Histogram(1); h.update(torch.rand(20000, 1, generator=torch.Generator().manual_seed(0)))
+        >>> bool(abs(mse_threshold(h, 4).item() - 8 / 9) < 0.02)
+        True
+    """
+    if timesteps < 1:
+        raise TimestepsError(f"timesteps is {timesteps}, but a rate needs at least 1 step")
+    top = histogram.maximum.clamp(min=torch.finfo(torch.float64).tiny).unsqueeze(1)
+    used = histogram.counts.sum(0).nonzero().flatten()
+    if len(used) == 0:
+        return histogram.maximum.clone()
+    low, high = int(used[0]), int(used[-1]) + 1
+    edges, counts = bin_edges()[low : high + 1], histogram.counts[:, low:high].double()
+    left = torch.minimum(edges[:-1].unsqueeze(0), top)
+    right = torch.minimum(edges[1:].unsqueeze(0), top)
+    error = partial(_error, left, right, counts, timesteps)
+    ratios = torch.exp2(-_OCTAVES * torch.arange(_COARSE, dtype=torch.float64) / (_COARSE - 1))
+    errors = torch.stack([error(top * ratio) for ratio in ratios])
+    best = errors.argmin(0)
+    lower = top.squeeze(1) * ratios[(best + 1).clamp(max=_COARSE - 1)]
+    upper = top.squeeze(1) * ratios[(best - 1).clamp(min=0)]
+    found = _golden_section(error, lower, upper)
+    coarse = top.squeeze(1) * ratios[best]
+    better = error(found.unsqueeze(1)) <= errors.gather(0, best.unsqueeze(0)).squeeze(0)
+    return torch.where(histogram.dead, 0.0, torch.where(better, found, coarse))
+
+
+def _golden_section(error: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
+    golden = (5**0.5 - 1) / 2
+    a, b = high - golden * (high - low), low + golden * (high - low)
+    fa, fb = error(a.unsqueeze(1)), error(b.unsqueeze(1))
+    for _ in range(_FINE):
+        left = fa < fb
+        high, low = torch.where(left, b, high), torch.where(left, low, a)
+        new = torch.where(left, high - golden * (high - low), low + golden * (high - low))
+        fnew = error(new.unsqueeze(1))
+        a, fa, b, fb = (
+            torch.where(left, new, b),
+            torch.where(left, fnew, fb),
+            torch.where(left, a, new),
+            torch.where(left, fa, fnew),
+        )
+    return (low + high) / 2
+
+
+def _error(left: Tensor, right: Tensor, counts: Tensor, timesteps: int, theta: Tensor) -> Tensor:
+    """Sum of squared errors per channel, ``[C]``, for ``theta`` ``[C, 1]``."""
+    step = theta / timesteps
+    width = right - left
+    mean = (_integral(right, step, timesteps) - _integral(left, step, timesteps)) / width.clamp(min=1e-300)
+    level = _level(left, step, timesteps)
+    return (counts * torch.where(width > 0, mean, (left - level * step) ** 2)).sum(1)
+
+
+def _integral(u: Tensor, step: Tensor, timesteps: int) -> Tensor:
+    """Integral of the squared error from 0 to ``u``: a twelfth of the cubed step per level, and a rest."""
+    level = _level(u, step, timesteps)
+    return level * step**3 / 12 + (u - level * step) ** 3 / 3
+
+
+def _level(u: Tensor, step: Tensor, timesteps: int) -> Tensor:
+    """Index of the quantiser's output for ``u >= 0``; a cast truncates as floor does, at a fraction of its cost."""
+    return (u / step + 0.5).clamp(max=timesteps).long().double()
+
+
+def parse_threshold(spec: str | Threshold, timesteps: int) -> tuple[str, Threshold]:
+    """A threshold rule by name.
+
+    Args:
+        spec: ``"mse"``, ``"max"``, ``"percentile"``, ``"percentile(99.99)"``, or a function of a histogram.
+        timesteps: T, used by ``"mse"``.
+
+    Returns:
+        Its full name, and the function.
+
+    Raises:
+        ConfigError: The name is unknown.
+
+    Example:
+        >>> from spikesim.converters.thresholds import parse_threshold
+        >>> parse_threshold("percentile(99)", 8)[0], parse_threshold("mse", 8)[0]
+        ('percentile(99)', 'mse(T=8)')
+    """
+    if callable(spec):
+        return getattr(spec, "__name__", "custom"), spec
+    if spec == "mse":
+        return f"mse(T={timesteps})", partial(mse_threshold, timesteps=timesteps)
+    if spec == "max":
+        return "max", maximum_threshold
+    match = re.fullmatch(r"percentile(?:\((\d+(?:\.\d+)?)\))?", spec)
+    if match:
+        p = float(match[1] or 99.9)
+        if 0 < p <= 100:
+            return f"percentile({p:g})", partial(percentile_threshold, p=p)
+    raise ConfigError(
+        f"threshold is {spec!r}; expected 'mse', 'max' or 'percentile(p)' with p in (0, 100], or a function"
+    )
+
+
+def safe_thresholds(theta: Tensor, histogram: Histogram) -> Tensor:
+    """Give dead channels the largest threshold of their layer, so that they stay silent and nothing divides by 0.
+
+    Args:
+        theta: ``[C]`` or ``[1]`` from a rule.
+        histogram: The layer's activations, ``C`` channels.
+
+    Returns:
+        Positive thresholds ``[C]``, float64.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters import Histogram
+        >>> from spikesim.converters.thresholds import maximum_threshold, safe_thresholds
+        >>> h = Histogram(2); h.update(torch.tensor([[1.0, 0.0], [2.5, 0.0]]))
+        >>> safe_thresholds(maximum_threshold(h), h).tolist()
+        [2.5, 2.5]
+    """
+    theta = theta.double().expand(histogram.channels).clone()
+    usable = (theta > 0) & torch.isfinite(theta)
+    fill = theta[usable].max() if bool(usable.any()) else torch.tensor(1.0, dtype=torch.float64)
+    return torch.where(usable, theta, fill)

@@ -1,0 +1,175 @@
+"""Record a model as a torch.fx graph, on a copy, and say where tracing stops and why."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import traceback
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from spikesim.errors import ConversionError
+
+_TORCH = Path(torch.__file__).parent
+_HERE = Path(__file__)
+
+
+class TraceFailure(ConversionError):  # noqa: N818 - it reports on the model; callers see a ConversionError
+    """The forward of a model cannot be recorded as a graph."""
+
+
+class _InplaceProxy(fx.Proxy):
+    """A proxy that records ``y += x`` as in-place; fx would silently record ``y = y + x``."""
+
+    def _inplace(self, function: Callable[..., Any], other: object) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", function, (self, other), {})
+
+    def __iadd__(self, other: object) -> fx.Proxy:
+        return self._inplace(operator.iadd, other)
+
+    def __isub__(self, other: object) -> fx.Proxy:
+        return self._inplace(operator.isub, other)
+
+    def __imul__(self, other: object) -> fx.Proxy:
+        return self._inplace(operator.imul, other)
+
+    def __itruediv__(self, other: object) -> fx.Proxy:
+        return self._inplace(operator.itruediv, other)
+
+
+class _Tracer(fx.Tracer):
+    """Gives the forward one tensor; its other arguments keep their Python defaults."""
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        return root_fn, [self.root, self.create_proxy("placeholder", "x", (), {})]
+
+    def create_node(
+        self, kind: str, target: Any, args: Any, kwargs: Any, name: Any = None, type_expr: Any = None
+    ) -> fx.Node:
+        """Call ``0`` of a Sequential ``conv2d_0`` and not ``_0``."""
+        if kind == "call_module" and target[0].isdigit():
+            name = f"{type(self.root.get_submodule(target)).__name__.lower()}_{target.replace('.', '_')}"
+        return super().create_node(kind, target, args, kwargs, name, type_expr)
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _InplaceProxy(node, self)
+
+
+def own_randomness(like: torch.Tensor) -> AbstractContextManager[None]:
+    """Leave the caller's random state as it is: new layers draw initial weights, and a model may draw too.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.trace import own_randomness
+        >>> before = torch.get_rng_state()
+        >>> with own_randomness(torch.zeros(1)):
+        ...     _ = torch.rand(3)
+        >>> torch.equal(torch.get_rng_state(), before)
+        True
+    """
+    return torch.random.fork_rng(devices=[like.device] if like.is_cuda else [])
+
+
+def trace(model: nn.Module) -> fx.GraphModule:
+    """Trace a copy of ``model`` in eval mode; the model itself is not touched.
+
+    Args:
+        model: A module whose forward takes one tensor and returns one tensor.
+
+    Returns:
+        A graph over copied weights, in eval mode.
+
+    Raises:
+        TraceFailure: The forward cannot be recorded; the message names the line and how to rewrite it.
+
+    Example:
+        >>> from torch import nn
+        >>> from spikesim.converters.trace import trace
+        >>> [n.op for n in trace(nn.Sequential(nn.Linear(2, 2), nn.ReLU())).graph.nodes]
+        ['placeholder', 'call_module', 'call_module', 'output']
+    """
+    root = copy.deepcopy(model).eval()
+    tracer = _Tracer()
+    if tracer.is_leaf_module(root, "model"):
+        root = nn.Sequential(root)
+    try:
+        graph = tracer.trace(root)
+    except Exception as error:
+        raise TraceFailure(_explain(model, error)) from error
+    return fx.GraphModule(own_modules(root, graph), graph)
+
+
+def place_of(name: str) -> str:
+    """Where the module of a node is kept; some node names are taken by attributes of the graph module.
+
+    Example:
+        >>> from spikesim.converters.trace import place_of
+        >>> place_of("conv1"), place_of("graph")
+        ('conv1', 'graph_')
+    """
+    return name if not hasattr(fx.GraphModule, name) and name not in ("training", "graph") else f"{name}_"
+
+
+def own_modules(root: nn.Module, graph: fx.Graph) -> dict[str, Any]:
+    """Give each call its own copy under the node's name: folding differs from use to use.
+
+    Args:
+        root: Holds the modules and tensors that ``graph`` names.
+        graph: Is changed to the new names.
+
+    Returns:
+        Modules and tensors by their new names.
+
+    Example:
+        >>> from torch import nn
+        >>> from spikesim.converters.trace import trace
+        >>> relu = nn.ReLU()
+        >>> [name for name, _ in trace(nn.Sequential(relu, relu)).named_children()]
+        ['relu_0', 'relu_1']
+    """
+    owned: dict[str, Any] = {}
+    for node in graph.nodes:
+        node.meta["origin"] = node.name
+        if node.op in ("call_module", "get_attr"):
+            place, found = place_of(node.name), attribute(root, str(node.target))
+            owned[place] = copy.deepcopy(found) if node.op == "call_module" else found
+            node.target = place
+    return owned
+
+
+def attribute(root: nn.Module, target: str) -> Any:
+    """What a dotted name stands for below ``root``: a module, parameter or buffer.
+
+    Example:
+        >>> from torch import nn
+        >>> from spikesim.converters.trace import attribute
+        >>> attribute(nn.Sequential(nn.Linear(2, 3)), "0.bias").shape
+        torch.Size([3])
+    """
+    owner, _, name = target.rpartition(".")
+    return getattr(root.get_submodule(owner), name)
+
+
+def _explain(model: nn.Module, error: Exception) -> str:
+    where = "its forward"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path != _HERE and _TORCH not in path.parents:
+            where = f"{frame.filename}, line {frame.lineno}: `{frame.line}`"
+            break
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "control flow" in said or "cannot be interpreted as an integer" in said or "__int__" in said:
+        remedy = (
+            "a Python branch or loop depends on the data (or on a shape); convert the branch that is taken: "
+            "put it in a module of its own, use torch.clamp/torch.where, or decide by an attribute set in __init__"
+        )
+    elif "missing" in said and "argument" in said:
+        remedy = "the forward needs more than one tensor; wrap the model so that it takes one tensor"
+    else:
+        remedy = "keep the forward in torch operations on one input tensor"
+    return f"{type(model).__name__} cannot be traced at {where} ({said}). Remedy: {remedy}."

@@ -1,0 +1,81 @@
+"""What can be said about one operation of a network, and the hints given with a refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """How an operation of the ANN reaches the spiking network.
+
+    ``exact``: the same linear map, or nothing at all. ``folded``: absorbed into neighbouring weights, no
+    error. ``approximated``: by the method named beside it. ``unsupported``: conversion is refused.
+
+    Example:
+        >>> from spikesim.converters import Verdict
+        >>> Verdict("exact") is Verdict.EXACT
+        True
+    """
+
+    EXACT = "exact"
+    FOLDED = "folded"
+    APPROXIMATED = "approximated"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict with its method, its reason, or the way to rewrite the operation.
+
+    Example:
+        >>> from spikesim.converters.verdicts import Finding, Verdict
+        >>> Finding(Verdict.EXACT, "linear map").verdict.value
+        'exact'
+    """
+
+    verdict: Verdict
+    detail: str
+
+
+_RELU = "an IF neuron can only stand for ReLU: replace it with nn.ReLU (or ReLU6) and fine-tune for a few epochs"
+_TRANSFORMER = "transformer operations are not available: convert the convolutional or fully connected part alone"
+_NORM = "it normalises by statistics of its input at inference: train with BatchNorm, which folds into weights"
+_RECURRENT = "recurrent layers keep analog state: convert the feed-forward part, or train a spiking network"
+_SOFTMAX = "leave a final softmax out (the largest output is the same); elsewhere it cannot be expressed by spikes"
+
+_BY_REMEDY = {
+    _RELU: "gelu leakyrelu silu elu celu selu prelu rrelu hardswish hardsigmoid mish softplus softsign sigmoid tanh "
+    "logsigmoid glu tanhshrink hardshrink softshrink threshold hardtanh clamp clampmin abs exp sqrt pow square",
+    _SOFTMAX: "softmax logsoftmax softmax2d softmin",
+    _NORM: "layernorm groupnorm instancenorm instancenorm1d instancenorm2d instancenorm3d rmsnorm "
+    "localresponsenorm normalize",
+    _TRANSFORMER: "multiheadattention scaleddotproductattention transformer transformerencoder embedding "
+    "transformerencoderlayer transformerdecoder transformerdecoderlayer bmm matmul einsum",
+    _RECURRENT: "lstm gru rnn lstmcell grucell rnncell",
+    "channels must stay on axis 1 and stay whole: write the network channels first, without slicing": "permute "
+    "transpose swapaxes movedim t chunk split unbind getitem select",
+    "use nn.ConvTranspose with stride, which converts exactly, for upsampling": "upsample interpolate",
+    "use the padding argument of the next convolution": "pad zeropad1d zeropad2d constantpad2d",
+    "a value leaves the graph: keep the forward in tensors": "item tolist numpy nonzero",
+}
+HINTS = {name: remedy for remedy, names in _BY_REMEDY.items() for name in names.split()}
+
+
+def hint(name: str) -> str:
+    """The way to rewrite an operation that cannot be converted.
+
+    Args:
+        name: Class, function or method name as written by the user, in any case, with or without ``_``.
+
+    Returns:
+        One sentence; a general one where nothing specific is known.
+
+    Example:
+        >>> from spikesim.converters.verdicts import hint
+        >>> hint("GELU") == hint("gelu_") and "nn.ReLU" in hint("GELU")
+        True
+    """
+    key = name.lower().replace("_", "")
+    general = "no rule for this operation: express it with Conv, Linear, BatchNorm, ReLU, pooling, add or concat"
+    return HINTS.get(key, general)

@@ -1,0 +1,61 @@
+"""Which rule brings which operation, however it is written, to its canonical form."""
+
+from __future__ import annotations
+
+from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from spikesim.converters import rules_joins as joins
+from spikesim.converters import rules_layers as layers
+from spikesim.converters import rules_units as units
+from spikesim.converters.binding import Rule, call_name
+from spikesim.converters.linear import LINEAR
+from spikesim.converters.workbench import Workbench
+
+MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+ADAPTIVE_MAX_POOLS = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
+MEAN_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+ADAPTIVE_MEAN_POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+
+MODULES: tuple[tuple[tuple[type[nn.Module], ...], Rule], ...] = (
+    (LINEAR, layers.linear),
+    ((_BatchNorm,), layers.norm),
+    ((nn.ReLU, nn.Hardtanh), units.rectify),
+    ((*MAX_POOLS, *ADAPTIVE_MAX_POOLS, *MEAN_POOLS, *ADAPTIVE_MEAN_POOLS), units.pool),
+    ((nn.Flatten, nn.Unflatten), units.reshape),
+    ((nn.Identity, _DropoutNd), units.drop),
+)
+_POOLS = [f"{a}{k}_pool{d}d" for a in ("", "adaptive_") for k in ("max", "avg") for d in "123"]
+CALLS: dict[str, Rule] = {
+    **dict.fromkeys(["relu", "relu6", "hardtanh", "clamp", "clamp_min", "clip"], units.rectify),
+    **dict.fromkeys(["flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten"], units.reshape),
+    **dict.fromkeys(["add", "iadd", "sub", "isub", "mul", "imul", "div", "truediv", "itruediv"], joins.arithmetic),
+    **dict.fromkeys(["cat", "concat", "concatenate"], joins.concat),
+    **dict.fromkeys(["linear", *(f"conv{d}d" for d in "123")], layers.functional_linear),
+    **dict.fromkeys([f"conv_transpose{d}d" for d in "123"], layers.functional_linear),
+    **dict.fromkeys(_POOLS, units.functional_pool),
+    **dict.fromkeys(["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"], units.drop),
+    **dict.fromkeys(["contiguous", "detach", "identity"], units.drop),
+    "mean": units.mean,
+    "batch_norm": layers.functional_norm,
+}
+
+
+def rule_for(bench: Workbench, node: fx.Node) -> Rule | None:
+    """The rule for an operation, or None where there is none.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.trace import trace
+        >>> from spikesim.converters.vocabulary import rule_for
+        >>> from spikesim.converters.workbench import Workbench
+        >>> bench = Workbench(trace(nn.Sequential(nn.ReLU(), nn.GELU())), torch.zeros(1, 3))
+        >>> [getattr(rule_for(bench, n), "__name__", None) for n in bench.graph.nodes if n.op == "call_module"]
+        ['rectify', None]
+    """
+    module = bench.module(node)
+    if module is not None:
+        return next((rule for kinds, rule in MODULES if isinstance(module, kinds)), None)
+    return CALLS.get(call_name(bench, node))

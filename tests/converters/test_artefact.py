@@ -1,0 +1,59 @@
+"""Saving and loading converted networks."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from oracles.conversion_networks import randomised, structures
+
+from spikesim.converters import convert, load_converted
+from spikesim.errors import CheckpointError
+
+CASES = structures()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_loaded_is_what_was_saved(name: str, tmp_path: Path) -> None:
+    model, shape = CASES[name]
+    x = torch.rand(6, *shape)
+    done = convert(randomised(copy.deepcopy(model)), x, timesteps=4)
+    done.save(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["network.json", "report.json", "weights.safetensors"]
+    network, report = load_converted(tmp_path)
+    assert torch.equal(network(x), done.network(x)) and report == done.report
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    model, shape = CASES["relu6"]
+    convert(model, torch.rand(6, *shape), timesteps=4).save(tmp_path)
+    return tmp_path
+
+
+def test_missing_file(saved: Path) -> None:
+    (saved / "report.json").unlink()
+    with pytest.raises(CheckpointError, match=r"missing report\.json"):
+        load_converted(saved)
+
+
+@pytest.mark.parametrize("name", ["network.json", "report.json", "weights.safetensors"])
+def test_truncated_file(saved: Path, name: str) -> None:
+    content = (saved / name).read_bytes()
+    (saved / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(CheckpointError, match="save it again"):
+        load_converted(saved)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"schema_version": 1', '"schema_version": 2'), ('"Linear"', '"Bilinear"'), ('"timesteps"', '"steps"')],
+)
+def test_foreign_graphs_are_refused(saved: Path, old: str, new: str) -> None:
+    path = saved / "network.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_converted(saved)
