@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SpikesimError as error:
         _say(error, debug, f"error: {error}")
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk or a missing permission is not a bug of ours
+        _say(error, debug, f"error: {error}")
+        sys.exit(SpikesimError.exit_code)
     except KeyboardInterrupt as error:
         _say(error, debug, "interrupted")
         sys.exit(INTERRUPTED)

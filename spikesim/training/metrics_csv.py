@@ -13,10 +13,9 @@ from spikesim.viz import write_text
 
 
 class MetricsCsv(lightning.Callback):
-    """Write every logged metric to ``metrics.csv``, with the epoch (from 1), its learning rate and its
-    seconds.
+    """Write every logged metric to ``metrics.csv``, with the epoch, its learning rate and its seconds.
 
-    A resumed run keeps the rows of the epochs that it does not repeat.
+    Epochs are counted from 1. A resumed run keeps the rows of the epochs that it does not repeat.
 
     Args:
         path: the CSV file.

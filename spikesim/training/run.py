@@ -100,7 +100,9 @@ def _run(config: TrainConfig, checkpoint: Path | None, progress: bool) -> TrainR
         data = EventDataModule(config)
         data.setup()
         network = _build(config, data)
-        write_text(config.out / "config.json", config.to_json() + "\n")
+        # The run may be continued from another folder.
+        kept = config.but(data=config.data.expanduser().resolve())
+        write_text(config.out / "config.json", kept.to_json() + "\n")
         seconds = _seconds_before(config.out) if checkpoint else 0.0
         device = _device(config)
         best_epoch, best_accuracy = _fit(config, data, network, device, checkpoint, progress)
@@ -172,6 +174,8 @@ def _stops_named(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
+        if not (folder / "config.json").exists():  # nothing has begun that could be continued
+            raise
         raise TrainingInterrupted(folder) from interrupt
 
 

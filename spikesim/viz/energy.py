@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def energy_bars(
-    layers: Sequence[str], series: Mapping[str, Sequence[float]], axis: Axes | None = None
-) -> Figure:
+def energy_bars(layers: Sequence[str], series: Mapping[str, Sequence[float]], axis: Axes | None = None) -> Figure:
     """Draw energy per layer as grouped bars.
 
     Args:

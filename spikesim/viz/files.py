@@ -41,9 +41,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise ConfigError(
-            f"cannot write {target}: {error.strerror}; choose a folder that you may write to"
-        ) from error
+        raise ConfigError(f"cannot write {target}: {error.strerror}; choose a folder that you may write to") from error
     return target
 
 

@@ -57,9 +57,7 @@ def _section(section: Section) -> str:
     parts += [f"<p>{escape(part.strip())}</p>" for part in section.text.split("\n\n") if part.strip()]
     if section.columns:
         head = "".join(f"<th>{escape(column)}</th>" for column in section.columns)
-        rows = "\n".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in section.rows
-        )
+        rows = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in section.rows)
         parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>")
     if section.png:
         data = base64.b64encode(section.png).decode()

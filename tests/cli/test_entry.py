@@ -45,6 +45,7 @@ def test_usage_errors_are_2(spikesim, words):
     [
         (ConfigError("wrong [bold]colour[/bold]"), 1, "error: wrong [bold]colour[/bold]"),
         (CheckFailed("it failed"), 3, "error: it failed"),
+        (OSError(28, "No space left on device", "summary.png"), 1, "No space left on device: 'summary.png'"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (ZeroDivisionError("oops"), 70, "ZeroDivisionError: oops\nThis is a bug in spikesim. Please report it"),
     ],

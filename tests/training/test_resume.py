@@ -1,3 +1,4 @@
+import os
 import shlex
 import shutil
 import signal
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from spikesim.errors import CheckpointError, ConfigError
-from spikesim.training import resume
+from spikesim.training import resume, train
 from spikesim.training.metrics_csv import read_metrics
 
 
@@ -29,33 +30,50 @@ def _spikesim(*words):
     return [sys.executable, "-m", "spikesim.cli", *map(str, words)]
 
 
+# A network of the user's own; slow on demand, so that an interrupt surely falls into the training.
+_SLOW_NET = """
+import os, time
+from spikesim.models import conv_snn
+
+def build():
+    network = conv_snn(width=2)
+    network.register_forward_pre_hook(lambda module, x: time.sleep(float(os.environ.get("SLOW", "0"))))
+    return network
+"""
+
+
 def _flags(config):
-    names = ("out", "width", "timesteps", "epochs", "batch_size", "val_fraction", "lr", "threads", "device")
+    names = ("out", "model", "timesteps", "epochs", "batch_size", "val_fraction", "lr", "threads", "device")
     return [word for name in names for word in (f"--{name.replace('_', '-')}", getattr(config, name))]
 
 
 def _interrupt_after_an_epoch(process, folder):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 100
     while not (folder / "checkpoints" / "last.ckpt").exists():
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
-    return process.communicate(timeout=60)
+    return process.communicate(timeout=100)
 
 
-def test_interrupted_and_resumed_equals_unbroken(tiny, unbroken):
-    command = _spikesim("train", tiny.data, *_flags(tiny))
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def test_interrupted_and_resumed_equals_unbroken(tiny, tmp_path, monkeypatch):
+    (tmp_path / "slow_net.py").write_text(_SLOW_NET)
+    monkeypatch.syspath_prepend(tmp_path)
+    tiny = tiny.but(model="slow_net:build")
+    unbroken = train(tiny.but(out=tmp_path / "unbroken"))
+    process = subprocess.Popen(
+        _spikesim("train", tiny.data, *_flags(tiny)),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, "SLOW": "0.5"},
+    )  # fmt: skip
     _, errors = _interrupt_after_an_epoch(process, tiny.out)
     assert process.returncode == 130, errors
     assert not (tiny.out / "result.json").exists()
     assert "Traceback" not in errors
     told = errors.strip().splitlines()[-1]
     assert shlex.split(told) == ["spikesim", "train", "--resume", str(tiny.out)]
-    done = len(_curve(tiny.out))
-    assert 1 <= done < tiny.epochs
+    assert 1 <= len(_curve(tiny.out)) < tiny.epochs
 
-    resumed = subprocess.run(_spikesim(*shlex.split(told)[1:]), capture_output=True, text=True)
+    resumed = subprocess.run(_spikesim(*shlex.split(told)[1:]), capture_output=True, text=True, cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert "epoch   1/" not in resumed.stderr  # it did not start over
     assert _curve(tiny.out) == _curve(unbroken.folder)

@@ -67,7 +67,7 @@ def _damaged(kind, path):
         "empty": b"",
         "text": b"not a checkpoint at all",
         "truncated": whole[: len(whole) // 2],
-        "code": pickle.dumps(_Evil()),
+        "code": pickle.dumps(_Evil(), protocol=2),
     }[kind]
     path.unlink()
     if content is not None:

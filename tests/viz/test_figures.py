@@ -8,9 +8,7 @@ def _lines(axis):
 
 
 def test_training_curves_show_losses_accuracies_and_the_kept_epoch():
-    figure = training_curves(
-        [0, 1, 2], {"training": [2.0, 1.0, 0.5]}, {"validation": [0.5, 0.75, 0.7]}, best_epoch=1
-    )
+    figure = training_curves([0, 1, 2], {"training": [2.0, 1.0, 0.5]}, {"validation": [0.5, 0.75, 0.7]}, best_epoch=1)
     left, right = figure.axes
     assert _lines(left)["training"] == [2.0, 1.0, 0.5]
     assert _lines(right)["validation"] == [50.0, 75.0, 70.0]
