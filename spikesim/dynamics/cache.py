@@ -42,10 +42,10 @@ def cache_folder() -> Path:
 
 
 @lru_cache(maxsize=4096)
-def compiled(kernel: Kernel, title: str) -> ModuleType:
+def compiled(kernel: Kernel) -> ModuleType:
     """The module that holds ``run`` and ``run_parallel`` of a kernel, compiled on first use."""
     with _compiling:
-        source = emit(kernel, title)
+        source = emit(kernel)
         digest = hashlib.sha256("\n".join([source, *_toolchain()]).encode()).hexdigest()[:32]
         name = f"spikesim_kernel_{digest}"
         if name in sys.modules:

@@ -125,7 +125,7 @@ def array_names(kernel: Kernel) -> tuple[tuple[str, ...], tuple[str, ...], tuple
     return plan.reads, plan.writes, plan.carried, tuple(plan.sums)
 
 
-def emit(kernel: Kernel, title: str) -> str:
+def emit(kernel: Kernel, title: str = "neuron") -> str:
     """Python source of a kernel, ready to be compiled by Numba.
 
     >>> from spikesim.neurons import LI
@@ -225,7 +225,9 @@ def _drivers(kernel: Kernel, plan: _Plan, arrays: Sequence[str]) -> list[str]:
     head = f"steps, neurons, stride, samples, size, mask_at, {addresses}"
     views = [f"    {a}_all = carray(pointer({a}_at), ({sizes[a]},), real)" for a in arrays]
     views.append(f"    mask = carray(pointer(mask_at), ({'steps * samples' if kernel.masked else '1'},), np.uint8)")
-    call = f"block(b * size, min(neurons, (b + 1) * size), steps, neurons, stride, samples, mask, {', '.join(f'{a}_all' for a in arrays)})"
+    views_named = ", ".join(f"{a}_all" for a in arrays)
+    call = f"block(b * size, min(neurons, (b + 1) * size), steps, neurons, stride, samples, mask, {views_named})"
+    signature = ", ".join(["int64"] * (6 + len(arrays)))
     count = "    blocks = (neurons + size - 1) // size"
     return [
         f"def run({head}):",
@@ -242,7 +244,7 @@ def _drivers(kernel: Kernel, plan: _Plan, arrays: Sequence[str]) -> list[str]:
         "",
         "# The arrays of one call never overlap, so the block may be vectorised without checking.",
         'block = njit(nogil=True, error_model="numpy", pipeline_class=NoAlias, cache=CACHE)(block)',
-        f'run = njit("void({", ".join(["int64"] * (6 + len(arrays)))})", nogil=True, error_model="numpy", cache=CACHE)(run)',
+        f'run = njit("void({signature})", nogil=True, error_model="numpy", cache=CACHE)(run)',
         'run_parallel = njit(nogil=True, error_model="numpy", parallel=True, cache=CACHE)(run_parallel)',
     ]
 

@@ -41,7 +41,6 @@ def block_size(neurons: int) -> int:
 
 def launch(
     kernel: Kernel,
-    title: str,
     arrays: Sequence[torch.Tensor],
     steps: int,
     neurons: int,
@@ -51,7 +50,6 @@ def launch(
 
     Args:
         kernel: what to run; compiled on first use.
-        title: name of the neuron, for the emitted file.
         arrays: contiguous storage of the kernel's dtype: rows read, rows written, carried, params, sums.
         steps: T.
         neurons: N times the neurons of a sample.
@@ -59,7 +57,7 @@ def launch(
     """
     if steps == 0 or neurons == 0:
         return
-    module = compiled(kernel, title)
+    module = compiled(kernel)
     stride = 0 if kernel.constant else neurons
     samples = mask.shape[1] if mask is not None else 1
     mask_at = mask.data_ptr() if mask is not None else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -49,6 +49,8 @@ class _TracedAtBirth(type):
     """Records a neuron's step as soon as it is built: a wrong equation fails there, not in training."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if not callable(getattr(cls, "step", None)):
+            raise ConfigError(f"{cls.__name__} must define step(self, x, *, <states>, <params>)")
         neuron = super().__call__(*args, **kwargs)
         neuron.program_text()
         return neuron
@@ -92,6 +94,7 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
     call: Call | None = None
     path: str = ""
     _text: str | None = None
+    step: Callable[..., tuple[Any, dict[str, Any]]]  # one time step, written by every subclass
 
     def __init__(
         self,
@@ -106,7 +109,8 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         _only_known(f"{name}: initial values", initial, self.states)
         _only_known(f"{name}: learnable parameters", learnable, self.params)
         _only_known(f"{name}: parameters", values, self.params)
-        _only_known(f"{name}: names used by the kernels themselves", [], RESERVED & {*self.states, *self.params})
+        if taken := sorted(RESERVED & {*self.states, *self.params}):
+            raise ConfigError(f"{name}: the kernels use the name {', '.join(taken)} themselves; choose another")
         for key, param in self.params.items():
             value = torch.as_tensor(values.get(key, param.default), dtype=torch.get_default_dtype()).clone()
             for number in value.flatten().tolist():
@@ -127,18 +131,14 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
             self.__dict__.pop("_text", None)
         super().__setattr__(name, value)
 
-    def step(self, x: Any, **values: Any) -> tuple[Any, dict[str, Any]]:
-        """One time step: ``(emitted, {state: new value})``; every subclass writes its own."""
-        raise ConfigError(f"{type(self).__name__} must define step(self, x, *, <states>, <params>)")
-
     def program(self) -> Program:
         """The recorded step.
 
         >>> from spikesim.neurons import LI
         >>> print(LI().program())
         sub = sub(x, v)
-        truediv = div(sub, tau)
-        add = add(v, truediv)
+        div = div(sub, tau)
+        add = add(v, div)
         emit add
         v' = add
         """
@@ -215,7 +215,7 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
             raise TimestepsError(f"{self._label()} received T = 0 time steps; give it at least one")
         timesteps, samples = x.shape[:2]
         out, _ = self.run_rows(x.flatten(0, 1), timesteps, channel_last=x.dim() == 3)
-        return out.unflatten(0, (timesteps, samples))
+        return out.reshape(timesteps, samples, *out.shape[1:])
 
     def run_rows(
         self,
@@ -290,7 +290,7 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         constant: bool,
         shape: tuple[int, ...],
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = x.expand(timesteps, *shape) if constant else x.unflatten(0, (timesteps, shape[0]))
+        rows = x.expand(timesteps, *shape) if constant else x.reshape(timesteps, *shape)
         states = {k: s.expand(shape) for k, s in zip(self.states, initial)}
         out, final = run_reference(self.step, rows, states, dict(zip(self.params, values)), mask)
         return out.flatten(0, 1), final

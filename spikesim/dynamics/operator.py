@@ -60,7 +60,7 @@ def _forward(
     count = len(states)
     carried, written = outputs[1 : 1 + count], [outputs[0], *outputs[1 + count :]]
     neurons = outputs[0].numel() // max(timesteps, 1)
-    launch(kernel, "neuron", [x, *written, *carried, *params], timesteps, neurons, mask)
+    launch(kernel, [x, *written, *carried, *params], timesteps, neurons, mask)
     return outputs
 
 
@@ -153,7 +153,7 @@ def backward(
     summed = [grad_x.zero_(), *sums] if constant else sums
     kernel = _kernel("backward", program, grad_out, params, wrt, mask is not None, constant)
     arrays = [grad_out, *saved, *written, *carried, *params, *summed]
-    launch(kernel, "neuron", arrays, timesteps, grad_out.numel() // max(timesteps, 1), mask)
+    launch(kernel, arrays, timesteps, grad_out.numel() // max(timesteps, 1), mask)
     for out, per_neuron in zip(outputs[1 + count :], sums):
         if out.numel() == 1:
             # NumPy adds in one fixed order; torch's sum depends on the number of threads.

@@ -12,7 +12,7 @@ from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def pointer(typing_context: Any, address: Any) -> Any:
     """The untyped pointer at an int64 address; ``carray`` gives it shape and dtype."""
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+import torch
 from torch import fx
 
 from spikesim.dynamics.primitives import BY_TARGET
@@ -29,6 +30,11 @@ class StepProxy(fx.Proxy):
         )
 
     __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __ipow__ = __imod__ = _refuse_in_place
+
+    def _refuse_parts(self, *_: Any) -> NoReturn:
+        raise TraceError(f"{_where()}: a value of a step cannot be indexed, iterated over or unpacked")
+
+    __iter__ = __getitem__ = _refuse_parts
 
     def __pow__(self, exponent: Any) -> Any:
         if not isinstance(exponent, int) or not 1 <= exponent <= 8:
@@ -54,9 +60,9 @@ class StepTracer(fx.Tracer):
         """A named input of the step."""
         return self.create_proxy("placeholder", name, (), {})
 
-    def create_proxy(self, kind: str, target: Any, *rest: Any, **options: Any) -> fx.Proxy:
-        """Record one operation, keeping the line for error messages."""
-        proxy: fx.Proxy = super().create_proxy(kind, target, *rest, **options)
+    def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, name: str | None = None, *rest: Any) -> Any:
+        """Record one operation, named after its primitive and marked with the line it stands on."""
+        proxy = super().create_proxy(kind, target, args, kwargs, name or BY_TARGET.get(target), *rest)
         proxy.node.meta["where"] = _where()
         return proxy
 
@@ -64,9 +70,13 @@ class StepTracer(fx.Tracer):
         """Refuse a branch on data."""
         raise TraceError(f"{_where()}: a Python branch on data cannot be compiled; use where(condition, a, b)")
 
-    def iter(self, obj: fx.Proxy) -> Any:
-        """Refuse iteration over a value."""
-        raise TraceError(f"{_where()}: a value of a step cannot be iterated over or unpacked")
+    def create_arg(self, a: Any) -> Any:
+        """Refuse a tensor from outside: a constant of the equations is a number or a parameter."""
+        if isinstance(a, torch.Tensor):
+            raise TraceError(
+                f"{_where()}: a step may hold its inputs and plain numbers, not a tensor; declare it in `params`"
+            )
+        return super().create_arg(a)
 
 
 def record(step: Step, states: tuple[str, ...], params: tuple[str, ...], name: str) -> Program:

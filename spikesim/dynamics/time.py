@@ -31,4 +31,4 @@ class TimeAware(nn.Module):
                 f"{type(self).__name__} received {x.shape[0]} rows, which {self.timesteps} time steps do not "
                 "divide; inside a Network every activation must keep T*N rows"
             )
-        return x.unflatten(0, (self.timesteps, x.shape[0] // self.timesteps))
+        return x.reshape(self.timesteps, x.shape[0] // self.timesteps, *x.shape[1:])

@@ -31,6 +31,8 @@ class Constant(nn.Module):
     torch.Size([4, 2, 3])
     """
 
+    timesteps: int
+
     def __init__(self, timesteps: int, hoist: bool = True) -> None:
         super().__init__()
         if timesteps < 1:

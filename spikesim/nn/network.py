@@ -96,7 +96,8 @@ class Network(nn.Module):
         return {name: m for name, m in self.module.named_modules() if isinstance(m, Neuron)}
 
     def _read(self, output: Any, mask: Tensor | None) -> Any:
-        return output if self.readout is None else pytree.tree_map(lambda y: self.readout(y, mask), output)
+        readout = self.readout
+        return output if readout is None else pytree.tree_map(lambda y: readout(y, mask), output)
 
     def _unfolded(
         self,
@@ -105,12 +106,12 @@ class Network(nn.Module):
         state: Mapping[str, Mapping[str, Tensor]] | None = None,
         keep: bool = False,
     ) -> tuple[Any, NetworkState]:
-        hoist = isinstance(self.encoder, Constant) and self.encoder.hoist
-        if self.encoder is not None and not hoist:
+        constant = self.encoder if isinstance(self.encoder, Constant) and self.encoder.hoist else None
+        if self.encoder is not None and constant is None:
             x = self.encoder(x)
         leaves, structure = pytree.tree_flatten(x)
-        if hoist:
-            timesteps, samples = self.encoder.timesteps, _samples(leaves)  # type: ignore[union-attr]
+        if constant is not None:
+            timesteps, samples = constant.timesteps, _samples(leaves)
         else:
             timesteps, samples = _time_and_samples(leaves)
             leaves = [leaf.flatten(0, 1) for leaf in leaves]
@@ -121,7 +122,7 @@ class Network(nn.Module):
         if mask is not None:
             _refuse_norms_in_training(self.module)
         inputs = pytree.tree_unflatten([self._layout(leaf) for leaf in leaves], structure)
-        call = Call(samples, constant=hoist, keep=keep, state=state, mask=mask)
+        call = Call(samples, constant=constant is not None, keep=keep, state=state, mask=mask)
         try:
             for name, module in aware.items():
                 module.timesteps = timesteps
@@ -153,7 +154,7 @@ class Network(nn.Module):
                     f"{name} returned shape {tuple(y.shape)}, but its first size must be T*N = {timesteps}*{samples}: "
                     "keep time folded into the batch, and give it at least one neuron if the encoder hoists"
                 )
-            return y.unflatten(0, (timesteps, samples))
+            return y.reshape(timesteps, samples, *y.shape[1:])
 
         return unfold
 

@@ -71,7 +71,7 @@ class DelayedMean(nn.Module):
             raise TimestepsError(
                 f"DelayedMean: delay is {self.delay}, which leaves none of the {y.shape[0]} time steps"
             )
-        return Mean()(y[self.delay :], None if mask is None else mask[self.delay :])  # type: ignore[no-any-return]
+        return Mean()(y[self.delay :], None if mask is None else mask[self.delay :])
 
 
 class Last(nn.Module):

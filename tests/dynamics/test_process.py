@@ -1,0 +1,128 @@
+"""Threads, forks, caches and bounds: how kernels behave beside other threads and processes."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from spikesim.dynamics.launch import PARALLEL_FROM
+from spikesim.neurons import LIF
+
+
+def _python(code, tmp_path, **env):
+    environment = {**os.environ, "SPIKESIM_CACHE_DIR": str(tmp_path), **env}
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+class _Spikes(Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return LIF()(torch.full((200, 1, 1_000), float(index)))
+
+
+def test_a_worker_forked_after_a_parallel_kernel_lives():
+    x = torch.full((200, 1, 1_000), 3.0)
+    assert x.numel() > PARALLEL_FROM and torch.get_num_threads() > 1
+    expected = LIF()(x)
+    loader = DataLoader(_Spikes(), batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=60)
+    batches = list(loader)
+    assert len(batches) == 4
+    assert torch.equal(batches[3], expected)
+
+
+FORK = """
+import os, torch
+from spikesim.neurons import LIF
+x = torch.full((2000, 1, 1_000), 3.0)
+neuron, total = LIF(), 0
+total = neuron(x).sum()
+child = os.fork()
+if child == 0:
+    # torch still believes in several threads here; entering a parallel region would hang or kill.
+    neuron(x)
+    os._exit(7 if torch.get_num_threads() > 1 else 8)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_bare_fork_runs_in_sequence(tmp_path):
+    assert _python(FORK, tmp_path).stdout == "7\n"
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    neuron = LIF(learnable=("tau", "threshold"))
+    x = torch.randn(8, 2, 20_000)
+    results = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            neuron.zero_grad()
+            rows = x.clone().requires_grad_()
+            y = neuron(rows)
+            (y * x).sum().backward()
+            results.append([y.detach(), rows.grad, neuron.tau.grad.clone(), neuron.threshold.grad.clone()])
+    finally:
+        torch.set_num_threads(before)
+    for one, two in zip(*results):
+        assert torch.equal(one, two)
+
+
+RUN = """
+import torch
+from spikesim.neurons import LIF
+x = torch.randn(3, 2, 5, requires_grad=True)
+neuron = LIF(learnable=("tau",), threshold=torch.rand(5) + 0.5)
+neuron(x).sum().backward()
+mask = torch.tensor([[True, False], [True, True], [False, True]])
+neuron.run_rows(x.flatten(0, 1), 3, mask=mask)[0].sum().backward()
+print("done", bool(x.grad.isfinite().all()))
+"""
+
+
+def test_kernels_stay_in_bounds(tmp_path):
+    result = _python(RUN, tmp_path, NUMBA_BOUNDSCHECK="1")
+    assert result.stdout == "done True\n", result.stderr
+
+
+def test_two_processes_may_fill_one_cache_at_once(tmp_path):
+    environment = {**os.environ, "SPIKESIM_CACHE_DIR": str(tmp_path)}
+    runs = [
+        subprocess.Popen([sys.executable, "-c", RUN], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [r.communicate(timeout=300)[0] for r in runs] == ["done True\n"] * 2
+    assert not list((tmp_path / "kernels").glob("*.tmp"))
+
+
+@pytest.mark.parametrize("broken", ["file", "missing parent"])
+def test_a_cache_that_cannot_be_written_falls_back_to_memory(tmp_path, broken):
+    blocked = tmp_path / "blocked"
+    blocked.write_text("not a folder")
+    folder = blocked if broken == "file" else blocked / "below"
+    result = _python(RUN, folder)
+    assert result.stdout == "done True\n", result.stderr
+    assert result.stderr.count("compiled in memory only") == 1
+
+
+def test_the_reference_path_gives_the_same(tmp_path):
+    code = """
+    import torch
+    from spikesim.neurons import LIF
+    torch.manual_seed(0)
+    x = torch.randn(6, 4, 7, requires_grad=True)
+    y = LIF()(x); (y * x.detach()).sum().backward()
+    print(y.sum().item(), x.grad.double().sum().item())
+    """
+    fast, slow = _python(code, tmp_path), _python(code, tmp_path, SPIKESIM_DISABLE_JIT="1")
+    a, b = ([float(v) for v in r.stdout.split()] for r in (fast, slow))
+    assert a[0] == b[0]
+    assert a[1] == pytest.approx(b[1], rel=1e-5)
