@@ -8,6 +8,7 @@ shape alone, so a result never depends on how many threads there are.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,44 +19,26 @@ from spikesim.dynamics.program import Instruction, Operand, Program, forward_bod
 
 Mode = Literal["infer", "train", "backward"]
 
-# Names that the kernel itself uses; a state or parameter must not be called so.
-RESERVED = frozenset(
-    [
-        "begin",
-        "end",
-        "steps",
-        "neurons",
-        "stride",
-        "samples",
-        "mask",
-        "block",
-        "run",
-        "run_parallel",
-        "real",
-        "np",
-        "math",
-        "i",
-        "t",
-        "n",
-        "first",
-        "last",
-        "row",
-        "partial",
-        "sums",
-        "x",
-        "output",
-        "grad_x",
-        "grad_out",
-        "carray",
-        "njit",
-        "prange",
-        "pointer",
-        "sample",
-        "size",
-        "blocks",
-        "b",
-    ]
+# What a kernel calls its own beside names with a leading underscore; no state or parameter may be called so.
+_RESERVED = frozenset(
+    ("x", "output", "real", "np", "math", "abs", "min", "max", "range", "carray", "njit", "prange", "pointer")
+    + ("block", "run", "run_parallel", "NoAlias")
 )
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a state or parameter of this name would collide with the kernel's own names.
+
+    >>> is_reserved("v"), is_reserved("last"), is_reserved("real"), is_reserved("grad_v")
+    (False, False, True, True)
+    """
+    return (
+        name in _RESERVED
+        or not name.isidentifier()
+        or keyword.iskeyword(name)
+        or name.startswith(("_", "grad_", "saved_"))
+        or name.endswith(("_row", "_all", "_at"))
+    )
 
 
 @dataclass(frozen=True)
@@ -159,42 +142,47 @@ def _constants(plan: _Plan) -> dict[float, str]:
         *plan.sums.values(),
     ]
     numbers = sorted({o for o in operands if isinstance(o, float)} | {0.0})
-    return {value: f"c{k}" for k, value in enumerate(numbers)}
+    return {value: f"_c{k}" for k, value in enumerate(numbers)}
 
 
 def _block(kernel: Kernel, plan: _Plan, constants: dict[float, str], arrays: Sequence[str]) -> list[str]:
     uniform = {p for p, u in zip(plan.params, kernel.uniform) if u}
-    order = "range(steps - 1, -1, -1)" if kernel.mode == "backward" else "range(steps)"
+    order = "range(_steps - 1, -1, -1)" if kernel.mode == "backward" else "range(_steps)"
     rows = [*plan.reads, *plan.writes]
+    wholes = ", ".join(f"{a}_all" for a in arrays)
     lines = [
-        f"def block(begin, end, steps, neurons, stride, samples, mask, {', '.join(f'{a}_all' for a in arrays)}):",
+        f"def block(_begin, _end, _steps, _neurons, _stride, _samples, _mask, {wholes}):",
         *(f"    {p} = {p}_all[0]" for p in plan.params if p in uniform),
-        *(f"    {p}_row = {p}_all[begin:end]" for p in plan.params if p not in uniform),
-        *(f"    {c}_row = {c}_all[begin:end]" for c in [*plan.carried, *plan.sums]),
-        f"    for t in {order}:",
+        *(f"    {p}_row = {p}_all[_begin:_end]" for p in plan.params if p not in uniform),
+        *(f"    {c}_row = {c}_all[_begin:_end]" for c in [*plan.carried, *plan.sums]),
+        f"    for _t in {order}:",
     ]
     for name in rows:
-        step = "stride" if name == "x" else "neurons"
-        lines.append(f"        {name}_row = {name}_all[t * {step} + begin : t * {step} + end]")
-    loop = [f"{name.removeprefix('saved_')} = {name}_row[i]" for name in _loads(plan, uniform)]
+        step = "_stride" if name == "x" else "_neurons"
+        lines.append(f"        {name}_row = {name}_all[_t * {step} + _begin : _t * {step} + _end]")
+    loop = [f"{name.removeprefix('saved_')} = {name}_row[_i]" for name in _loads(plan, uniform)]
     loop += [f"{i.name} = {_expression(i, constants)}" for i in plan.body]
-    loop += [f"{name}_row[i] = {_operand(value, constants)}" for name, value in plan.stores.items()]
-    loop += [f"{name}_row[i] += {_operand(value, constants)}" for name, value in plan.sums.items()]
-    loop += [f"{name}_row[i] = {_operand(value, constants)}" for name, value in plan.updates.items() if value != name]
+    loop += [f"{name}_row[_i] = {_operand(value, constants)}" for name, value in plan.stores.items()]
+    loop += [f"{name}_row[_i] += {_operand(value, constants)}" for name, value in plan.sums.items()]
+    loop += [f"{name}_row[_i] = {_operand(value, constants)}" for name, value in plan.updates.items() if value != name]
     if not kernel.masked:
-        return [*lines, "        for i in range(end - begin):", *_indent(loop, 12)]
+        return [*lines, "        for _i in range(_end - _begin):", *_indent(loop, 12)]
     # A sample is a contiguous stretch of neurons; a masked step leaves its state alone and writes zeros.
-    blank = [f"{name}_row[i] = {constants[0.0]}" for name in plan.writes]
+    blank = [f"{name}_row[_i] = {constants[0.0]}" for name in plan.writes]
     return [
         *lines,
-        "        size = neurons // samples",
-        "        for n in range(begin // size, (end - 1) // size + 1):",
-        "            first = max(begin, n * size) - begin",
-        "            last = min(end, (n + 1) * size) - begin",
-        "            if mask[t * samples + n]:",
-        "                for i in range(first, last):",
+        "        _size = _neurons // _samples",
+        "        for _n in range(_begin // _size, (_end - 1) // _size + 1):",
+        "            _first = max(_begin, _n * _size) - _begin",
+        "            _last = min(_end, (_n + 1) * _size) - _begin",
+        "            if _mask[_t * _samples + _n]:",
+        "                for _i in range(_first, _last):",
         *_indent(loop, 20),
-        *(["            else:", "                for i in range(first, last):", *_indent(blank, 20)] if blank else []),
+        *(
+            ["            else:", "                for _i in range(_first, _last):", *_indent(blank, 20)]
+            if blank
+            else []
+        ),
     ]
 
 
@@ -216,30 +204,32 @@ def _operand(value: Operand, constants: dict[float, str]) -> str:
 
 
 def _drivers(kernel: Kernel, plan: _Plan, arrays: Sequence[str]) -> list[str]:
-    sizes = dict.fromkeys([*plan.carried, *plan.params, *plan.sums], "neurons")
-    sizes |= dict.fromkeys([*plan.reads, *plan.writes], "steps * neurons")
+    sizes = dict.fromkeys([*plan.carried, *plan.params, *plan.sums], "_neurons")
+    sizes |= dict.fromkeys([*plan.reads, *plan.writes], "_steps * _neurons")
     sizes |= {p: "1" for p, u in zip(plan.params, kernel.uniform) if u}
     if kernel.constant and "x" in sizes:
-        sizes["x"] = "neurons"
+        sizes["x"] = "_neurons"
     addresses = ", ".join(f"{a}_at" for a in arrays)
-    head = f"steps, neurons, stride, samples, size, mask_at, {addresses}"
+    head = f"_steps, _neurons, _stride, _samples, _size, _mask_at, {addresses}"
     views = [f"    {a}_all = carray(pointer({a}_at), ({sizes[a]},), real)" for a in arrays]
-    views.append(f"    mask = carray(pointer(mask_at), ({'steps * samples' if kernel.masked else '1'},), np.uint8)")
+    views.append(f"    _mask = carray(pointer(_mask_at), ({'_steps * _samples' if kernel.masked else '1'},), np.uint8)")
     views_named = ", ".join(f"{a}_all" for a in arrays)
-    call = f"block(b * size, min(neurons, (b + 1) * size), steps, neurons, stride, samples, mask, {views_named})"
+    call = (
+        f"block(_b * _size, min(_neurons, (_b + 1) * _size), _steps, _neurons, _stride, _samples, _mask, {views_named})"
+    )
     signature = ", ".join(["int64"] * (6 + len(arrays)))
-    count = "    blocks = (neurons + size - 1) // size"
+    count = "    _blocks = (_neurons + _size - 1) // _size"
     return [
         f"def run({head}):",
         *views,
         count,
-        "    for b in range(blocks):",
+        "    for _b in range(_blocks):",
         f"        {call}",
         "",
         f"def run_parallel({head}):",
         *views,
         count,
-        "    for b in prange(blocks):",
+        "    for _b in prange(_blocks):",
         f"        {call}",
         "",
         "# The arrays of one call never overlap, so the block may be vectorised without checking.",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spikesim.dynamics import operator as kernels
 from spikesim.dynamics.declarations import Param, SpikeType, State
-from spikesim.dynamics.emit import RESERVED, Kernel, Mode, emit
+from spikesim.dynamics.emit import Kernel, Mode, emit, is_reserved
 from spikesim.dynamics.program import Program, parse
 from spikesim.dynamics.record import record
 from spikesim.dynamics.reference import run_reference
@@ -109,7 +109,7 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         _only_known(f"{name}: initial values", initial, self.states)
         _only_known(f"{name}: learnable parameters", learnable, self.params)
         _only_known(f"{name}: parameters", values, self.params)
-        if taken := sorted(RESERVED & {*self.states, *self.params}):
+        if taken := sorted(filter(is_reserved, (*self.states, *self.params))):
             raise ConfigError(f"{name}: the kernels use the name {', '.join(taken)} themselves; choose another")
         for key, param in self.params.items():
             value = torch.as_tensor(values.get(key, param.default), dtype=torch.get_default_dtype()).clone()

@@ -75,9 +75,16 @@ def test_a_step_must_return_what_it_declares():
         type("Empty", (Neuron,), {})()
 
 
-def test_names_of_the_kernel_are_refused():
-    with pytest.raises(ConfigError, match="steps"):
-        _neuron(lambda self, x, *, steps: (x, {"steps": steps}), states=("steps",))()
+@pytest.mark.parametrize("name", ["real", "max", "grad_v", "_v", "lambda", "v_row"])
+def test_names_of_the_kernel_are_refused(name):
+    with pytest.raises(ConfigError, match=name):
+        _neuron(lambda self, x, **states: (x, states), states=(name,))()
+
+
+def test_names_of_the_field_are_free():
+    names = ("n", "m", "h", "i", "t", "last", "size", "steps", "exp", "b", "c0")
+    neuron = _neuron(lambda self, x, **states: (x + states["n"], {k: v + x for k, v in states.items()}), states=names)()
+    assert neuron(torch.ones(3, 1)).flatten().tolist() == [1.0, 2.0, 3.0]
 
 
 def test_equal_equations_are_one_kernel_and_flags_change_it():
