@@ -1,7 +1,8 @@
 """What a neuron is: its equations, the gradient derived from them, and the kernels that run both."""
 
+from spikesim.dynamics.call import Call
 from spikesim.dynamics.declarations import Param, SpikeType, State
-from spikesim.dynamics.neuron import Call, Neuron
+from spikesim.dynamics.neuron import Neuron
 from spikesim.dynamics.ops import (
     absolute,
     atan,

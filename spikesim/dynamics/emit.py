@@ -20,10 +20,8 @@ from spikesim.dynamics.program import Instruction, Operand, Program, forward_bod
 Mode = Literal["infer", "train", "backward"]
 
 # What a kernel calls its own beside names with a leading underscore; no state or parameter may be called so.
-_RESERVED = frozenset(
-    ("x", "output", "real", "np", "math", "abs", "min", "max", "range", "carray", "njit", "prange", "pointer")
-    + ("block", "run", "run_parallel", "NoAlias")
-)
+_LIBRARY = {"real", "np", "math", "abs", "min", "max", "range", "carray", "njit", "prange", "pointer", "NoAlias"}
+_RESERVED = {"x", "output", "block", "run", "run_parallel"} | _LIBRARY
 
 
 def is_reserved(name: str) -> bool:

@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from spikesim.dynamics import operator as kernels
+from spikesim.dynamics.call import Call
 from spikesim.dynamics.declarations import Param, SpikeType, State
 from spikesim.dynamics.emit import Kernel, Mode, emit, is_reserved
 from spikesim.dynamics.program import Program, parse
 from spikesim.dynamics.record import record
-from spikesim.dynamics.reference import run_reference
+from spikesim.dynamics.rows import Rows, has_kernel, run_folded_reference, run_fused
 from spikesim.dynamics.time import TimeAware
 from spikesim.errors import ConfigError, ReuseError, ShapeError, StateError, TimestepsError
 
 _KERNEL_DTYPES = (torch.float32, torch.float64)
-
-
-@dataclass
-class Call:
-    """What a Network tells its neurons for the length of one call.
-
-    Args:
-        samples: N.
-        constant: whether a neuron that receives N rows must repeat them over time.
-        keep: whether final states are wanted.
-        state: initial states by qualified module name, or None.
-        mask: bool ``[T, N]``, or None.
-        final: final states, filled in by the neurons.
-        visited: qualified names of the neurons that have run.
-    """
-
-    samples: int
-    constant: bool = False
-    keep: bool = False
-    state: Mapping[str, Mapping[str, Tensor]] | None = None
-    mask: Tensor | None = None
-    final: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    visited: list[str] = field(default_factory=list)
 
 
 class _TracedAtBirth(type):
@@ -245,55 +221,22 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         work = work.contiguous(memory_format=layout)
         samples = work.shape[0] if constant else work.shape[0] // timesteps
         shape = (samples, *work.shape[1:])
-        initial = [self._initial(k, state, work, shape) for k in self.states]
-        values = [self._value(k, work, channel_last) for k in self.params]
-        if work.device.type != "cpu" or os.environ.get("SPIKESIM_DISABLE_JIT") == "1":
-            out, final = self._reference(work, timesteps, initial, values, mask, constant, shape)
+        rows = Rows(
+            work,
+            timesteps,
+            states={k: self._initial(k, state, work, shape) for k in self.states},
+            params={k: self._value(k, work, channel_last) for k in self.params},
+            mask=mask,
+            constant=constant,
+            shape=shape,
+        )
+        if has_kernel(work):
+            out, final = run_fused(self.program_text(), rows)
         else:
-            out, final = self._fused(work, timesteps, initial, values, mask, constant, shape, layout)
+            out, final = run_folded_reference(self.step, rows)
         if self.emits.is_spike and out.dtype != x.dtype:
             out = out.to(x.dtype)
         return out, final
-
-    def _fused(
-        self,
-        x: Tensor,
-        timesteps: int,
-        initial: list[Tensor],
-        values: list[Tensor],
-        mask: Tensor | None,
-        constant: bool,
-        shape: tuple[int, ...],
-        layout: torch.memory_format,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        states = [
-            s if s.dim() == 0 and not s.requires_grad else s.expand(shape).contiguous(memory_format=layout)
-            for s in initial
-        ]
-        params = [v.reshape(()) if v.numel() == 1 else v.expand(shape).contiguous(memory_format=layout) for v in values]
-        mask = mask.contiguous() if mask is not None else None
-        tensors = (x, *states, *params)
-        if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-            wrt = ",".join(k for k, v in zip(self.params, params) if v.requires_grad)
-            out = kernels.train(x, states, params, mask, self.program_text(), timesteps, constant, wrt)
-        else:
-            out = kernels.infer(x, states, params, mask, self.program_text(), timesteps, constant)
-        return out[0], dict(zip(self.states, out[1 : 1 + len(states)]))
-
-    def _reference(
-        self,
-        x: Tensor,
-        timesteps: int,
-        initial: list[Tensor],
-        values: list[Tensor],
-        mask: Tensor | None,
-        constant: bool,
-        shape: tuple[int, ...],
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        rows = x.expand(timesteps, *shape) if constant else x.reshape(timesteps, *shape)
-        states = {k: s.expand(shape) for k, s in zip(self.states, initial)}
-        out, final = run_reference(self.step, rows, states, dict(zip(self.params, values)), mask)
-        return out.flatten(0, 1), final
 
     def _initial(self, name: str, state: Mapping[str, Tensor] | None, like: Tensor, shape: tuple[int, ...]) -> Tensor:
         given: Tensor = getattr(self, f"initial_{name}") if state is None else state[name]

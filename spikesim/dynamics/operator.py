@@ -30,6 +30,10 @@ def memory_format(x: Tensor) -> torch.memory_format:
     return torch.contiguous_format
 
 
+def _names(wrt: str) -> tuple[str, ...]:
+    return tuple(w for w in wrt.split(",") if w)
+
+
 def _rows(x: Tensor, rows: Any) -> Tensor:
     return torch.empty((rows, *x.shape[1:]), dtype=x.dtype, device=x.device, memory_format=memory_format(x))
 
@@ -37,9 +41,8 @@ def _rows(x: Tensor, rows: Any) -> Tensor:
 def _kernel(
     mode: Mode, program: str, x: Tensor, params: list[Tensor], wrt: str, masked: bool, constant: bool
 ) -> Kernel:
-    names = tuple(w for w in wrt.split(",") if w)
     uniform = tuple(p.numel() == 1 for p in params)
-    return Kernel(program, mode, str(x.dtype).removeprefix("torch."), uniform, names, masked, constant)
+    return Kernel(program, mode, str(x.dtype).removeprefix("torch."), uniform, _names(wrt), masked, constant)
 
 
 def _forward(
@@ -65,10 +68,10 @@ def _forward(
 
 
 def _shapes(
-    mode: Mode, x: Tensor, states: list[Tensor], program: str, timesteps: int, constant: bool, wrt: str
+    mode: Mode, x: Tensor, states: list[Tensor], program: str, timesteps: int, constant: bool, wrt: str = ""
 ) -> list[Tensor]:
     samples = x.shape[0] if constant else x.shape[0] // timesteps
-    saved = derive(parse(program), tuple(w for w in wrt.split(",") if w)).saved if mode == "train" else ()
+    saved = derive(parse(program), _names(wrt)).saved if mode == "train" else ()
     rows = samples * timesteps
     return [_rows(x, rows), *(_rows(x, samples) for _ in states), *(_rows(x, rows) for _ in saved)]
 
@@ -87,17 +90,7 @@ def infer(
     return _forward("infer", x, states, params, mask, program, timesteps, constant, "")
 
 
-@infer.register_fake
-def _infer_shapes(
-    x: Tensor,
-    states: list[Tensor],
-    params: list[Tensor],
-    mask: Tensor | None,
-    program: str,
-    timesteps: int,
-    constant: bool,
-) -> list[Tensor]:
-    return _shapes("infer", x, states, program, timesteps, constant, "")
+infer.register_fake(lambda x, states, params, mask, *call: _shapes("infer", x, states, *call))
 
 
 @torch.library.custom_op("spikesim::train", mutates_args=())
@@ -115,18 +108,7 @@ def train(
     return _forward("train", x, states, params, mask, program, timesteps, constant, wrt)
 
 
-@train.register_fake
-def _train_shapes(
-    x: Tensor,
-    states: list[Tensor],
-    params: list[Tensor],
-    mask: Tensor | None,
-    program: str,
-    timesteps: int,
-    constant: bool,
-    wrt: str,
-) -> list[Tensor]:
-    return _shapes("train", x, states, program, timesteps, constant, wrt)
+train.register_fake(lambda x, states, params, mask, *call: _shapes("train", x, states, *call))
 
 
 @torch.library.custom_op("spikesim::backward", mutates_args=())
@@ -142,7 +124,7 @@ def backward(
     wrt: str,
 ) -> list[Tensor]:
     """Gradients to the input, the initial states and the learnable parameters."""
-    outputs = _gradient_shapes(grad_out, grad_states, saved, params, mask, program, timesteps, constant, wrt)
+    outputs = _gradient_shapes(grad_out, grad_states, params, program, timesteps, constant, wrt)
     count = len(grad_states)
     for out, incoming in zip(outputs[1:], grad_states):
         out.copy_(incoming)
@@ -163,13 +145,15 @@ def backward(
     return outputs
 
 
-@backward.register_fake
+backward.register_fake(
+    lambda grad_out, grad_states, saved, params, mask, *call: _gradient_shapes(grad_out, grad_states, params, *call)
+)
+
+
 def _gradient_shapes(
     grad_out: Tensor,
     grad_states: list[Tensor],
-    saved: list[Tensor],
     params: list[Tensor],
-    mask: Tensor | None,
     program: str,
     timesteps: int,
     constant: bool,
@@ -177,64 +161,41 @@ def _gradient_shapes(
 ) -> list[Tensor]:
     samples = grad_out.shape[0] // timesteps
     names = parse(program).params
-    wanted = [params[names.index(w)] for w in wrt.split(",") if w]
     return [
         _rows(grad_out, samples if constant else grad_out.shape[0]),
         *(_rows(grad_out, samples) for _ in grad_states),
-        *(torch.empty_like(p) for p in wanted),
+        *(torch.empty_like(params[names.index(w)]) for w in _names(wrt)),
     ]
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    x, states, params, mask, program, timesteps, constant, wrt = inputs
-    ctx.set_materialize_grads(False)
+    x, states, params, mask, *settings = inputs
+    ctx.set_materialize_grads(False)  # a zero gradient for every kept value would double the traffic
     ctx.save_for_backward(*output[1 + len(states) :], *params, *([] if mask is None else [mask]))
-    ctx.counts = (len(states), len(params))
-    ctx.settings = (program, timesteps, constant, wrt)
-    ctx.like = (x.shape[1:], x.dtype)
+    ctx.masked, ctx.settings = mask is not None, tuple(settings)
+    ctx.rows, ctx.layout = output[0].shape, memory_format(x)
 
 
 def _backward(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
-    states, params = ctx.counts
-    program, timesteps, constant, wrt = ctx.settings
+    program, _, _, wrt = ctx.settings
+    states, params = parse(program).states, parse(program).params
     tensors = list(ctx.saved_tensors)
-    names = parse(program).params
-    saved_count = len(derive(parse(program), tuple(w for w in wrt.split(",") if w)).saved)
-    saved, parameters, rest = (
-        tensors[:saved_count],
-        tensors[saved_count : saved_count + params],
-        tensors[saved_count + params :],
-    )
-    mask = rest[0] if rest else None
-    reference = next((g for g in (grads[0], *saved) if g is not None), None)
-    finals = grads[1 : 1 + states]
-    if reference is None:
-        final = next(g for g in finals if g is not None)
-        reference = final.new_zeros((final.shape[0] * timesteps, *final.shape[1:]))
-    layout = memory_format(reference if not saved else saved[0])
-    grad_out = torch.zeros_like(reference) if grads[0] is None else grads[0]
-    grad_out = grad_out.contiguous(memory_format=layout)
-    zero = grad_out.new_zeros(())
-    out = backward(
-        grad_out,
-        [zero if g is None else g.contiguous(memory_format=layout) for g in finals],
-        saved,
-        parameters,
-        mask,
-        program,
-        timesteps,
-        constant,
-        wrt,
-    )
-    by_name = dict(zip((w for w in wrt.split(",") if w), out[1 + states :]))
-    return out[0], out[1 : 1 + states], [by_name.get(n) for n in names], None, None, None, None, None
+    mask = tensors.pop() if ctx.masked else None
+    first = len(tensors) - len(params)
+    saved, parameters = tensors[:first], tensors[first:]
+    given = next((g for g in grads if g is not None), None)
+    if given is None:
+        return None, [None] * len(states), [None] * len(params), *[None] * (1 + len(ctx.settings))
+    grad_out = given.new_zeros(ctx.rows) if grads[0] is None else grads[0]
+    zero = given.new_zeros(())
+    finals = [zero if g is None else g.contiguous(memory_format=ctx.layout) for g in grads[1 : 1 + len(states)]]
+    grad_out = grad_out.contiguous(memory_format=ctx.layout)
+    out = backward(grad_out, finals, saved, parameters, mask, *ctx.settings)
+    by_name = dict(zip(_names(wrt), out[1 + len(states) :]))
+    return out[0], out[1 : 1 + len(states)], [by_name.get(n) for n in params], *[None] * (1 + len(ctx.settings))
 
 
 torch.library.register_autograd("spikesim::train", _backward, setup_context=_setup)
-
-
-def _refuse_setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    pass
 
 
 def _refuse(ctx: Any, *grads: Any) -> Any:
@@ -244,4 +205,4 @@ def _refuse(ctx: Any, *grads: Any) -> Any:
     )
 
 
-torch.library.register_autograd("spikesim::backward", _refuse, setup_context=_refuse_setup)
+torch.library.register_autograd("spikesim::backward", _refuse)
