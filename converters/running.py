@@ -53,10 +53,10 @@ class Difference(Neuron):
         [1.0, 1.0, 3.0]
     """
 
-    states = {"last": State()}
+    states = {"before": State()}
     params = {}
     emits = SpikeType("analog")
 
-    def step(self, x: Any, *, last: Any) -> tuple[Any, dict[str, Any]]:
+    def step(self, x: Any, *, before: Any) -> tuple[Any, dict[str, Any]]:
         """Subtract the input of the step before."""
-        return x - last, {"last": x}
+        return x - before, {"before": x}

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from spikesim.converters.histogram import Histogram, bin_edges
+from spikesim.converters.quantiser import best_range
 from spikesim.errors import ConfigError, TimestepsError
 
 Threshold = Callable[[Histogram], Tensor]
-_COARSE, _FINE, _OCTAVES = 64, 24, 8.0
 
 
 def maximum_threshold(histogram: Histogram) -> Tensor:
@@ -82,15 +82,15 @@ def percentile_threshold(histogram: Histogram, p: float = 99.9) -> Tensor:
 def mse_threshold(histogram: Histogram, timesteps: int) -> Tensor:
     """The threshold with the least mean squared error of ``Q`` at T steps, per channel.
 
-    The error is integrated in closed form with values spread evenly inside each bin; a grid from the maximum down
-    to 2^-8 of it is refined by golden-section search.
+    The error is integrated in closed form with values spread evenly inside each bin, see
+    :func:`spikesim.converters.quantiser.best_range`.
 
     Args:
         histogram: Activations per channel.
         timesteps: T, at least 1.
 
     Returns:
-        Float64 ``[C]``, at most the maximum.
+        Float64 ``[C]``, at most the maximum; 0 for dead channels, see :func:`safe_thresholds`.
 
     Raises:
         TimestepsError: T is below 1.
@@ -105,62 +105,14 @@ def mse_threshold(histogram: Histogram, timesteps: int) -> Tensor:
     """
     if timesteps < 1:
         raise TimestepsError(f"timesteps is {timesteps}, but a rate needs at least 1 step")
-    top = histogram.maximum.clamp(min=torch.finfo(torch.float64).tiny).unsqueeze(1)
-    used = histogram.counts.sum(0).nonzero().flatten()
-    if len(used) == 0:
-        return histogram.maximum.clone()
-    low, high = int(used[0]), int(used[-1]) + 1
-    edges, counts = bin_edges()[low : high + 1], histogram.counts[:, low:high].double()
-    left = torch.minimum(edges[:-1].unsqueeze(0), top)
-    right = torch.minimum(edges[1:].unsqueeze(0), top)
-    error = partial(_error, left, right, counts, timesteps)
-    ratios = torch.exp2(-_OCTAVES * torch.arange(_COARSE, dtype=torch.float64) / (_COARSE - 1))
-    errors = torch.stack([error(top * ratio) for ratio in ratios])
-    best = errors.argmin(0)
-    lower = top.squeeze(1) * ratios[(best + 1).clamp(max=_COARSE - 1)]
-    upper = top.squeeze(1) * ratios[(best - 1).clamp(min=0)]
-    found = _golden_section(error, lower, upper)
-    coarse = top.squeeze(1) * ratios[best]
-    better = error(found.unsqueeze(1)) <= errors.gather(0, best.unsqueeze(0)).squeeze(0)
-    return torch.where(histogram.dead, 0.0, torch.where(better, found, coarse))
-
-
-def _golden_section(error: Callable[[Tensor], Tensor], low: Tensor, high: Tensor) -> Tensor:
-    golden = (5**0.5 - 1) / 2
-    a, b = high - golden * (high - low), low + golden * (high - low)
-    fa, fb = error(a.unsqueeze(1)), error(b.unsqueeze(1))
-    for _ in range(_FINE):
-        left = fa < fb
-        high, low = torch.where(left, b, high), torch.where(left, low, a)
-        new = torch.where(left, high - golden * (high - low), low + golden * (high - low))
-        fnew = error(new.unsqueeze(1))
-        a, fa, b, fb = (
-            torch.where(left, new, b),
-            torch.where(left, fnew, fb),
-            torch.where(left, a, new),
-            torch.where(left, fa, fnew),
-        )
-    return (low + high) / 2
-
-
-def _error(left: Tensor, right: Tensor, counts: Tensor, timesteps: int, theta: Tensor) -> Tensor:
-    """Sum of squared errors per channel, ``[C]``, for ``theta`` ``[C, 1]``."""
-    step = theta / timesteps
-    width = right - left
-    mean = (_integral(right, step, timesteps) - _integral(left, step, timesteps)) / width.clamp(min=1e-300)
-    level = _level(left, step, timesteps)
-    return (counts * torch.where(width > 0, mean, (left - level * step) ** 2)).sum(1)
-
-
-def _integral(u: Tensor, step: Tensor, timesteps: int) -> Tensor:
-    """Integral of the squared error from 0 to ``u``: a twelfth of the cubed step per level, and a rest."""
-    level = _level(u, step, timesteps)
-    return level * step**3 / 12 + (u - level * step) ** 3 / 3
-
-
-def _level(u: Tensor, step: Tensor, timesteps: int) -> Tensor:
-    """Index of the quantiser's output for ``u >= 0``; a cast truncates as floor does, at a fraction of its cost."""
-    return (u / step + 0.5).clamp(max=timesteps).long().double()
+    used, theta = histogram.counts.sum(0).nonzero().flatten(), torch.zeros(histogram.channels, dtype=torch.float64)
+    alive = ~histogram.dead
+    if bool(alive.any()):
+        low, high = int(used[0]), int(used[-1]) + 1
+        counts, edges = histogram.counts[alive, low:high].double(), bin_edges()[low : high + 1]
+        found = best_range(counts.numpy(), edges.numpy(), histogram.maximum[alive].numpy(), timesteps)
+        theta[alive] = torch.from_numpy(found)
+    return theta
 
 
 def parse_threshold(spec: str | Threshold, timesteps: int) -> tuple[str, Threshold]:
