@@ -46,6 +46,17 @@ def fold_batchnorm(bench: Workbench) -> None:
     After a Conv, ConvTranspose or Linear it is folded into that layer (a copy of it, where others read the
     layer too). Before layers that pad no zeros it is folded into them. Anywhere else it stays as a depthwise 1x1
     weight with a bias, which is the same map.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.batchnorm import fold_batchnorm
+        >>> from spikesim.converters.trace import trace
+        >>> from spikesim.converters.workbench import Workbench
+        >>> bench = Workbench(trace(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))), torch.zeros(1, 2))
+        >>> fold_batchnorm(bench)
+        >>> [node.name for node in bench.graph.nodes]
+        ['x', 'linear_0', 'output']
     """
     for node in list(bench.graph.nodes):
         norm = bench.module(node)

@@ -14,7 +14,15 @@ Rule = Callable[[Workbench, fx.Node], None]
 
 
 def bind(node: fx.Node, *names: str, skip: int = 1) -> dict[str, Any]:
-    """The arguments of a call by name, with sizes that were computed in the graph replaced by their values."""
+    """The arguments of a call by name, with sizes that were computed in the graph replaced by their values.
+
+    Example:
+        >>> from torch import fx
+        >>> from spikesim.converters.binding import bind
+        >>> node = fx.Graph().call_method('clamp', (None, 0), {'max': 6})
+        >>> bind(node, 'min', 'max')
+        {'min': 0, 'max': 6}
+    """
     given: dict[str, Any] = dict(zip(names, node.args[skip:])) | dict(node.kwargs)
     return {key: fx.map_arg(value, _value) for key, value in given.items() if key in names}
 
@@ -25,12 +33,27 @@ def _value(node: fx.Node) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A number, or the number that a node of shape arithmetic computes; None for a tensor."""
+    """A number, or the number that a node of shape arithmetic computes; None for a tensor.
+
+    Example:
+        >>> from spikesim.converters.binding import plain
+        >>> plain(2.5)
+        2.5
+    """
     return value.meta.get("value") if isinstance(value, fx.Node) else value
 
 
 def source(node: fx.Node) -> fx.Node:
-    """The tensor a one-input operation reads."""
+    """The tensor a one-input operation reads.
+
+    Example:
+        >>> from torch import fx
+        >>> from spikesim.converters.binding import source
+        >>> graph = fx.Graph()
+        >>> x = graph.placeholder('x')
+        >>> source(graph.call_method('relu', (x,))).name
+        'x'
+    """
     first = node.args[0] if node.args else node.kwargs["input"]
     if not isinstance(first, fx.Node):
         raise TypeError(f"'{node.name}' does not read a tensor first")
@@ -38,12 +61,35 @@ def source(node: fx.Node) -> fx.Node:
 
 
 def refuse(bench: Workbench, node: fx.Node, name: str, why: str = "") -> None:
-    """Mark an operation as unsupported, with the hint that goes with its name."""
+    """Mark an operation as unsupported, with the hint that goes with its name.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.trace import trace
+        >>> from spikesim.converters.binding import refuse
+        >>> from spikesim.converters.workbench import Workbench
+        >>> bench = Workbench(trace(nn.Tanh()), torch.zeros(1, 2))
+        >>> refuse(bench, [n for n in bench.graph.nodes if n.op == 'call_module'][0], 'Tanh')
+        >>> bench.findings['tanh_0'].verdict.value
+        'unsupported'
+    """
     bench.note(node, Verdict.UNSUPPORTED, why or hint(name))
 
 
 def call_name(bench: Workbench, node: fx.Node) -> str:
-    """The name by which a user knows an operation: ``GELU``, ``relu``, ``view``."""
+    """The name by which a user knows an operation: ``GELU``, ``relu``, ``view``.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.trace import trace
+        >>> from spikesim.converters.binding import call_name
+        >>> from spikesim.converters.workbench import Workbench
+        >>> bench = Workbench(trace(nn.GELU()), torch.zeros(1, 2))
+        >>> [call_name(bench, n) for n in bench.graph.nodes if n.op == 'call_module']
+        ['GELU']
+    """
     module = bench.module(node)
     if module is not None:
         return type(module).__name__

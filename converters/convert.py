@@ -129,7 +129,7 @@ def convert(
     ann = canonical.graph
     error = _folding_error(model, ann, example)
     seen = observe(ann, data, _how_many(ann, timesteps, bias_samples), like)
-    theta = _thresholds(seen, rule, granularity)
+    theta = _thresholds(ann, seen, rule, granularity)
     with own_randomness(like):
         snn = fold_scales(ann, example, theta)
     proof = prove(snn)
@@ -198,12 +198,21 @@ def _how_many(ann: fx.GraphModule, timesteps: int, most: int) -> int:
     return max(1, min(most, _LIVE_VALUES // (timesteps * largest)))
 
 
-def _thresholds(seen: Observation, rule: Threshold, granularity: str) -> dict[str, Tensor]:
+def _thresholds(ann: fx.GraphModule, seen: Observation, rule: Threshold, granularity: str) -> dict[str, Tensor]:
     theta = {}
-    for name, histogram in seen.histograms.items():
-        values = rule(histogram if granularity == "channel" else histogram.pooled())
-        theta[name] = safe_thresholds(values, histogram)
+    for node in ann.graph.nodes:
+        if node.name in seen.histograms:
+            histogram = seen.histograms[node.name]
+            groups = 1 if granularity == "layer" else _channels_to_come(ann, node)
+            theta[node.name] = safe_thresholds(rule(histogram.grouped(groups)), histogram)
     return theta
+
+
+def _channels_to_come(ann: fx.GraphModule, node: fx.Node) -> int:
+    """As how many channels the readers of a neuron layer see it: features that become one channel share a threshold."""
+    readers = [ann.get_submodule(str(u.target)) if u.op == "call_module" else None for u in node.users]
+    shapes = [u.meta["shape"] for u, m in zip(node.users, readers) if isinstance(m, nn.Unflatten)]
+    return math.gcd(node.meta["shape"][0], *(shape[0] for shape in shapes))
 
 
 def _layers(

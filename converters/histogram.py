@@ -112,10 +112,16 @@ class Histogram:
         self.maximum = torch.maximum(self.maximum, other.maximum)
         return self
 
+    def grouped(self, groups: int) -> Histogram:
+        """One histogram per group of consecutive channels; ``groups`` must divide the channels."""
+        if groups < 1 or self.channels % groups:
+            raise ShapeError(f"{self.channels} channels do not divide into {groups} groups")
+        whole = Histogram(groups)
+        whole.counts = self.counts.reshape(groups, -1, BINS).sum(1)
+        whole.zeros = self.zeros.reshape(groups, -1).sum(1)
+        whole.maximum = self.maximum.reshape(groups, -1).amax(1)
+        return whole
+
     def pooled(self) -> Histogram:
         """One histogram over all channels."""
-        whole = Histogram(1)
-        whole.counts = self.counts.sum(0, keepdim=True)
-        whole.zeros = self.zeros.sum(0, keepdim=True)
-        whole.maximum = self.maximum.amax(0, keepdim=True)
-        return whole
+        return self.grouped(1)

@@ -43,6 +43,23 @@ def functionalise(bench: Workbench) -> None:
 
     ``out = relu_(x); return out + x`` adds the rectified tensor twice; a graph that drops the "in place" would
     add the original. Views of an overwritten tensor that are read later cannot be followed and are refused.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.trace import trace
+        >>> from spikesim.converters.inplace import functionalise
+        >>> from spikesim.converters.workbench import Workbench
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         y = x * 2
+        ...         y.relu_()
+        ...         return y
+        ...
+        >>> bench = Workbench(trace(Net()), torch.zeros(1, 2))
+        >>> functionalise(bench)
+        >>> [n.args[0].name for n in bench.graph.nodes if n.op == 'output']
+        ['relu_']
     """
     order = {node: place for place, node in enumerate(bench.graph.nodes)}
     for node in bench.graph.nodes:

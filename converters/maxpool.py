@@ -30,6 +30,14 @@ def lift_max_pools(bench: Workbench) -> None:
 
     Exact for the ANN, for ReLU is monotone. The activation is copied, so that its other readers keep it.
     A max-pool of anything else that carries spikes is refused: a maximum of spikes is no maximum of rates.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.canonical import canonicalise
+        >>> graph = canonicalise(nn.Sequential(nn.ReLU(), nn.MaxPool1d(2)), torch.zeros(1, 1, 4)).graph
+        >>> [node.name for node in graph.graph.nodes]
+        ['x', 'maxpool1d_1_first', 'relu_0_pooled', 'output']
     """
     for node in list(bench.graph.nodes):
         pool = bench.module(node)
@@ -89,6 +97,18 @@ def carries_spikes(bench: Workbench, node: fx.Node) -> bool:
     """Whether a node gives spikes, or sums or means of spikes alone, with no linear layer between.
 
     A sum with one analog operand is a current. A concatenation carries spikes if one of its parts does.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.maxpool import carries_spikes
+        >>> from spikesim.converters.rectifier import Rectifier
+        >>> from spikesim.converters.trace import trace
+        >>> from spikesim.converters.workbench import Workbench
+        >>> bench = Workbench(trace(nn.Sequential(nn.ReLU(), nn.Linear(2, 2))), torch.zeros(1, 2))
+        >>> bench.root.relu_0 = Rectifier()
+        >>> [carries_spikes(bench, n) for n in bench.graph.nodes]
+        [False, True, False, False]
     """
     module = bench.module(node)
     if isinstance(module, Rectifier):
@@ -100,7 +120,20 @@ def carries_spikes(bench: Workbench, node: fx.Node) -> bool:
 
 
 def changes_over_time(bench: Workbench, node: fx.Node) -> bool:
-    """Whether a node changes over time when the input does not."""
+    """Whether a node changes over time when the input does not.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.maxpool import changes_over_time
+        >>> from spikesim.converters.rectifier import Rectifier
+        >>> from spikesim.converters.trace import trace
+        >>> from spikesim.converters.workbench import Workbench
+        >>> bench = Workbench(trace(nn.Sequential(nn.ReLU(), nn.Linear(2, 2))), torch.zeros(1, 2))
+        >>> bench.root.relu_0 = Rectifier()
+        >>> [changes_over_time(bench, n) for n in bench.graph.nodes]
+        [False, True, True, True]
+    """
     if isinstance(bench.module(node), (Rectifier, Neuron)):
         return True
     return any(changes_over_time(bench, source) for source in node.all_input_nodes)
@@ -130,7 +163,16 @@ def run_max_pools(bench: Workbench) -> None:
 
 
 def drop_idle_rectifiers(bench: Workbench) -> None:
-    """Remove ReLUs of what cannot be negative: relu(relu(x)), relu(cat(relu, relu))."""
+    """Remove ReLUs of what cannot be negative: relu(relu(x)), relu(cat(relu, relu)).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.canonical import canonicalise
+        >>> graph = canonicalise(nn.Sequential(nn.ReLU(), nn.ReLU()), torch.zeros(1, 1)).graph
+        >>> [node.name for node in graph.graph.nodes]
+        ['x', 'relu_0', 'output']
+    """
     for node in list(bench.graph.nodes):
         module = bench.module(node)
         if isinstance(module, Rectifier) and module.cap is None and _never_negative(bench, node.args[0]):

@@ -84,9 +84,9 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Ob
         >>> from torch import nn
         >>> from spikesim.converters.canonical import canonicalise
         >>> from spikesim.converters.observe import observe
-        >>> ann = canonicalise(nn.Sequential(nn.Linear(2, 3), nn.ReLU()), torch.zeros(1, 2)).graph
-        >>> observe(ann, torch.ones(5, 2), 2, torch.zeros(1)).histograms["relu_1"].total.tolist()
-        [5, 5, 5]
+        >>> ann = canonicalise(nn.ReLU(), torch.zeros(1, 2)).graph
+        >>> observe(ann, torch.ones(5, 2), 2, torch.zeros(1)).histograms["relu_0"].total.tolist()
+        [5, 5]
     """
     histograms: dict[str, Histogram] = {}
     handles = []

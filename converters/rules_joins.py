@@ -14,11 +14,25 @@ from spikesim.converters.workbench import Workbench
 
 
 def arithmetic(bench: Workbench, node: fx.Node) -> None:
-    """Sum and difference of two branches; sum, difference, product, quotient with a number."""
+    """Sum and difference of two branches; sum, difference, product, quotient with a number.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         return x + 2 * x
+        ...
+        >>> audit(Net(), torch.zeros(1, 3)).rows[-1].verdict.value
+        'exact'
+    """
     name = call_name(bench, node).removeprefix("i").removeprefix("true")
     left, right = (*node.args, *node.kwargs.values())[:2]
     tensors = [v for v in (left, right) if isinstance(v, fx.Node) and v.meta["shape"] is not None]
     number = next((v for v in (plain(left), plain(right)) if isinstance(v, int | float)), None)
+    if node.kwargs.get("rounding_mode") is not None:
+        return refuse(bench, node, name, "a division that rounds is not linear: leave rounding_mode out")
     if node.kwargs.get("alpha", 1) != 1 or (number is None and len(tensors) != 2):
         return refuse(bench, node, name, f"'{name}' with a stored tensor: put it into the bias or weight of a layer")
     if len(tensors) == 2:
@@ -60,7 +74,19 @@ def _negative(bench: Workbench, operand: fx.Node, before: fx.Node) -> fx.Node:
 
 
 def concat(bench: Workbench, node: fx.Node) -> None:
-    """torch.cat along channels."""
+    """torch.cat along channels.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         return torch.cat([x, x], 1)
+        ...
+        >>> audit(Net(), torch.zeros(1, 3)).rows[-1].verdict.value
+        'exact'
+    """
     parts = node.args[0] if node.args else node.kwargs["tensors"]
     dim = bind(node, "dim", "axis").get("dim", bind(node, "axis").get("axis", 0))
     shape = node.meta["shape"]

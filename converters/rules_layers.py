@@ -15,7 +15,15 @@ from spikesim.converters.workbench import Workbench
 
 
 def linear(bench: Workbench, node: fx.Node) -> None:
-    """Conv, ConvTranspose, Linear: an own copy per use, for folding differs by use."""
+    """Conv, ConvTranspose, Linear: an own copy per use, for folding differs by use.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> audit(nn.Conv1d(2, 3, 2), torch.zeros(1, 2, 4)).rows[-1].verdict.value
+        'exact'
+    """
     module = bench.module(node)
     shape = source(node).meta["shape"]
     if module is None or (isinstance(module, nn.Linear) and len(shape) != 1):
@@ -27,7 +35,15 @@ def linear(bench: Workbench, node: fx.Node) -> None:
 
 
 def plain_copy(module: nn.Module) -> nn.Module:
-    """A Linear or convolution free of parametrisations and hooks, with the weights it has now."""
+    """A Linear or convolution free of parametrisations and hooks, with the weights it has now.
+
+    Example:
+        >>> from torch import nn
+        >>> from torch.nn.utils.parametrizations import weight_norm
+        >>> from spikesim.converters.rules_layers import plain_copy
+        >>> type(plain_copy(weight_norm(nn.Linear(2, 3)))).__name__
+        'Linear'
+    """
     if isinstance(module, nn.Linear):
         new: Any = nn.Linear(module.in_features, module.out_features, module.bias is not None)
     else:
@@ -45,7 +61,20 @@ def plain_copy(module: nn.Module) -> nn.Module:
 
 
 def functional_linear(bench: Workbench, node: fx.Node) -> None:
-    """F.linear, F.conv2d, ... with weights that do not depend on the input."""
+    """F.linear, F.conv2d, ... with weights that do not depend on the input.
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         return F.linear(x, torch.ones(2, 3))
+        ...
+        >>> audit(Net(), torch.zeros(1, 3)).rows[-1].verdict.value
+        'exact'
+    """
     name = node.target.__name__  # type: ignore[union-attr]
     order = ["weight", "bias", "stride", "padding", "dilation", "groups"]
     if "transpose" in name:
@@ -72,7 +101,15 @@ def functional_linear(bench: Workbench, node: fx.Node) -> None:
 
 
 def norm(bench: Workbench, node: fx.Node) -> None:
-    """BatchNorm with recorded statistics; :mod:`batchnorm` folds it afterwards."""
+    """BatchNorm with recorded statistics; :mod:`batchnorm` folds it afterwards.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> audit(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)), torch.zeros(1, 2)).rows[-1].verdict.value
+        'folded'
+    """
     module: Any = bench.module(node)
     if module.running_mean is None:
         return refuse(bench, node, "batchnorm", "no recorded statistics: use track_running_stats=True and train")
@@ -81,13 +118,27 @@ def norm(bench: Workbench, node: fx.Node) -> None:
 
 
 def functional_norm(bench: Workbench, node: fx.Node) -> None:
-    """F.batch_norm with recorded statistics."""
+    """F.batch_norm with recorded statistics.
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         return F.batch_norm(x, torch.zeros(3), torch.ones(3))
+        ...
+        >>> audit(Net(), torch.zeros(1, 3)).rows[-1].verdict.value
+        'exact'
+    """
     names = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
     given = bind(node, *names)
     mean, var = given.get("running_mean"), given.get("running_var")
     if given.get("training") or mean is None or var is None:
         return refuse(bench, node, "batchnorm", "it uses statistics of the batch: use nn.BatchNorm in eval mode")
-    module = nn.BatchNorm2d(len(mean), eps=given.get("eps", 1e-5), device=mean.device, dtype=mean.dtype)
+    family = {1: nn.BatchNorm1d, 2: nn.BatchNorm1d, 3: nn.BatchNorm2d, 4: nn.BatchNorm3d}[len(node.meta["shape"])]
+    module = family(len(mean), eps=given.get("eps", 1e-5), device=mean.device, dtype=mean.dtype)
     values = {
         "running_mean": mean,
         "running_var": var,

@@ -16,7 +16,15 @@ _MEANS = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPoo
 
 
 def drop(bench: Workbench, node: fx.Node) -> None:
-    """Identity and dropout: nothing at inference."""
+    """Identity and dropout: nothing at inference.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> audit(nn.Dropout(), torch.zeros(1, 2)).rows[-1].verdict.value
+        'exact'
+    """
     if bind(node, "p", "training").get("training") is True:
         detail = "dropout that is always on, by its mean (the identity)"
         bench.note(node, Verdict.APPROXIMATED, detail)
@@ -26,7 +34,15 @@ def drop(bench: Workbench, node: fx.Node) -> None:
 
 
 def rectify(bench: Workbench, node: fx.Node) -> None:
-    """ReLU, ReLU6, Hardtanh(0, c), clamp(0, c)."""
+    """ReLU, ReLU6, Hardtanh(0, c), clamp(0, c).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> audit(nn.ReLU6(), torch.zeros(1, 2)).rows[-1].verdict.value
+        'approximated'
+    """
     module, name = bench.module(node), call_name(bench, node)
     low: object = 0
     cap: object = 6.0 if name == "relu6" else None
@@ -48,7 +64,15 @@ def rectify(bench: Workbench, node: fx.Node) -> None:
 
 
 def pool(bench: Workbench, node: fx.Node) -> None:
-    """Pools written as modules."""
+    """Pools written as modules.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> audit(nn.AvgPool1d(2), torch.zeros(1, 2, 4)).rows[-1].verdict.value
+        'exact'
+    """
     module = bench.module(node)
     if module is None:
         return None
@@ -60,7 +84,20 @@ def pool(bench: Workbench, node: fx.Node) -> None:
 
 
 def functional_pool(bench: Workbench, node: fx.Node) -> None:
-    """F.max_pool2d, torch.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, ..."""
+    """F.max_pool2d, torch.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, ...
+
+    Example:
+        >>> import torch
+        >>> import torch.nn.functional as F
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         return F.avg_pool1d(x, 2)
+        ...
+        >>> audit(Net(), torch.zeros(1, 3, 4)).rows[-1].verdict.value
+        'exact'
+    """
     name = node.target.__name__  # type: ignore[union-attr]
     kind = "".join(part.capitalize() for part in name.strip("_").split("_"))[:-1] + "d"
     if kind.startswith("Adaptive"):
@@ -77,7 +114,15 @@ def functional_pool(bench: Workbench, node: fx.Node) -> None:
 
 
 def reshape(bench: Workbench, node: fx.Node) -> None:
-    """flatten, view, reshape, squeeze, ... that keep samples apart."""
+    """flatten, view, reshape, squeeze, ... that keep samples apart.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> audit(nn.Flatten(), torch.zeros(1, 2, 4)).rows[-1].verdict.value
+        'exact'
+    """
     before, shape = source(node).meta["shape"], node.meta["shape"]
     bench.note(node, Verdict.EXACT, "reshape")
     if before == shape:
@@ -88,7 +133,19 @@ def reshape(bench: Workbench, node: fx.Node) -> None:
 
 
 def mean(bench: Workbench, node: fx.Node) -> None:
-    """x.mean((2, 3)): global average pooling."""
+    """x.mean((2, 3)): global average pooling.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         return x.mean((2, 3))
+        ...
+        >>> audit(Net(), torch.zeros(1, 3, 4, 4)).rows[-1].verdict.value
+        'exact'
+    """
     axes = len(source(node).meta["shape"])
     given = bind(node, "dim", "keepdim")
     dim = given.get("dim", given.get("axis"))

@@ -153,7 +153,7 @@ def safe_thresholds(theta: Tensor, histogram: Histogram) -> Tensor:
     """Give dead channels the largest threshold of their layer, so that they stay silent and nothing divides by 0.
 
     Args:
-        theta: ``[C]`` or ``[1]`` from a rule.
+        theta: From a rule, ``[C]``, or ``[groups]`` for :meth:`Histogram.grouped`.
         histogram: The layer's activations, ``C`` channels.
 
     Returns:
@@ -167,7 +167,7 @@ def safe_thresholds(theta: Tensor, histogram: Histogram) -> Tensor:
         >>> safe_thresholds(maximum_threshold(h), h).tolist()
         [2.5, 2.5]
     """
-    theta = theta.double().expand(histogram.channels).clone()
+    theta = theta.double().repeat_interleave(histogram.channels // len(theta))
     usable = (theta > 0) & torch.isfinite(theta)
     fill = theta[usable].max() if bool(usable.any()) else torch.tensor(1.0, dtype=torch.float64)
     return torch.where(usable, theta, fill)

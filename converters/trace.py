@@ -20,7 +20,13 @@ _HERE = Path(__file__)
 
 
 class TraceFailure(ConversionError):  # noqa: N818 - it reports on the model; callers see a ConversionError
-    """The forward of a model cannot be recorded as a graph."""
+    """The forward of a model cannot be recorded as a graph.
+
+    Example:
+        >>> from spikesim.converters.trace import TraceFailure
+        >>> issubclass(TraceFailure, ValueError)
+        True
+    """
 
 
 class _InplaceProxy(fx.Proxy):

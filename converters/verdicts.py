@@ -56,6 +56,8 @@ _BY_REMEDY = {
     "channels must stay on axis 1 and stay whole: write the network channels first, without slicing": "permute "
     "transpose swapaxes movedim t chunk split unbind getitem select",
     "use nn.ConvTranspose with stride, which converts exactly, for upsampling": "upsample interpolate",
+    "indices of a max-pool cannot follow spikes: unpool with nn.ConvTranspose": "maxpool1dwithindices "
+    "maxpool2dwithindices maxpool3dwithindices",
     "use the padding argument of the next convolution": "pad zeropad1d zeropad2d constantpad2d",
     "a value leaves the graph: keep the forward in tensors": "item tolist numpy nonzero",
 }

@@ -105,6 +105,8 @@ def test_optional_arguments_keep_their_defaults() -> None:
         (lambda x: torch.cat([x, x], 2), "channels"),
         (lambda x: x * x, "'mul' of two branches"),
         (lambda x: 1 / x, "not linear"),
+        (lambda x: torch.div(x, 2, rounding_mode="floor"), "rounds"),
+        (lambda x: F.max_pool1d(x, 2, return_indices=True)[0], "indices"),
         (lambda x: x.clamp(-1, 1), "nn.ReLU"),
         (lambda x: F.max_pool1d(F.relu(x) + F.relu(-x), 2), "average pooling"),
         (lambda x: x.mean(1), "average pooling"),

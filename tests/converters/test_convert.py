@@ -136,6 +136,16 @@ def test_max_pool_of_changing_currents_is_exact_in_the_mean() -> None:
     assert "running max" in next(row.detail for row in report.audit.rows if row.name == "maxpool2d_3")
 
 
+def test_features_that_become_channels_share_thresholds_and_stay_spikes() -> None:
+    _, network, _, x = converted("unflatten", 4)
+    kinds = [type(m).__name__ for m in network.module.children()]
+    assert kinds == ["Linear", "IF", "Unflatten", "Conv2d", "Flatten"]
+    inputs: list[Tensor] = []
+    network.module.conv2d_3.register_forward_hook(lambda _, given, __: inputs.append(given[0]))
+    network(x)
+    assert bool(((inputs[0] == 0) | (inputs[0] == 1)).all())
+
+
 def test_relu6_thresholds_respect_the_cap() -> None:
     model = nn.Sequential(nn.Linear(2, 4, bias=False), nn.ReLU6(), nn.Linear(4, 1))
     nn.init.constant_(model[0].weight, 30.0)
