@@ -107,15 +107,20 @@ def _near_tie(program: Program, values: dict[str, Tensor]) -> Tensor:
     for i in program.body:
         args = [values[a] if isinstance(a, str) else torch.tensor(a, dtype=torch.float64) for a in i.args]
         if i.primitive in ("spike", "spike_strict"):
-            near |= args[0].abs() < NEAR_TIE
+            near |= _close(args[0])
             values[i.name] = (args[0] >= 0).to(args[0].dtype)
         elif i.primitive == "smooth":
             values[i.name] = args[2]
         else:
             if PRIMITIVES[i.primitive].boolean:
-                near |= (args[0] - args[1]).abs() < NEAR_TIE
+                near |= _close(args[0] - args[1])
             values[i.name] = PRIMITIVES[i.primitive].function(*args)
     return near
+
+
+def _close(distance: Tensor) -> Tensor:
+    # An exact tie in float64 comes from counters and the like, which float32 holds exactly too.
+    return (distance.abs() < NEAR_TIE) & (distance != 0)
 
 
 def _teacher_forced(

@@ -124,3 +124,22 @@ def test_ties_of_minimum_and_maximum_split_the_gradient_as_torch_does():
     (torch.minimum(a, b) + 3 * torch.maximum(a, b)).sum().backward()
     assert a.grad.item() == b.grad.item() == 2.0
     assert x.grad.flatten().tolist() == [4.0, 4.0, 2.0]
+
+
+class Refractory(Neuron):
+    """Rests for three steps after a spike: a counter and two branches as ``where``."""
+
+    states = {"v": State(), "rest": State()}
+    params = {"tau": Param(2.0, min=1.0)}
+
+    def step(self, x, *, v, rest, tau):
+        u = ops.where(rest > 0.0, v * 1.0, v + (x - v) / tau)
+        s = ops.spike(u - 1.0, surrogates.ATan()) * ops.where(rest > 0.0, 0.0, 1.0)
+        return s, {"v": u * (1.0 - s), "rest": ops.where(s > 0.0, 3.0, rest - 1.0)}
+
+
+def test_a_neuron_with_a_counter_equals_its_equations():
+    found = check_neuron(Refractory(learnable="tau"))
+    found.require(1e-5)
+    assert found.compared > 150
+    assert Refractory()(torch.full((9, 1), 3.0)).flatten().tolist() == [1, 0, 0, 0, 1, 0, 0, 0, 1]
