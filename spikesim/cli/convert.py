@@ -10,7 +10,7 @@ import typer
 from spikesim.cli.model import ModelName, Settings, Weights
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 
 def convert(
@@ -30,7 +30,7 @@ def convert(
         Path | None, typer.Option(help="Labelled data to measure accuracy on, with the arrays x and y.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for network.safetensors, report.json and audit.json.")
+        Path | None, typer.Option(help="Folder for the network and its report; energy takes the folder as its MODEL.")
     ] = None,
 ) -> None:
     """Convert a trained ANN to a spiking network of integrate-and-fire neurons.
@@ -49,7 +49,7 @@ def convert(
     ann = load_model(model, weights, settings)
     inputs = read_arrays(calibration)
     labelled = _labelled(evaluate)
-    network, report = convert_model(
+    converted = convert_model(
         ann,
         inputs.x,
         timesteps=timesteps,
@@ -58,9 +58,9 @@ def convert(
         calibrate_bias=calibrate_bias,
         evaluate=labelled,
     )
-    Console().print(report)
+    Console().print(converted.report)
     if output is not None:
-        _save(output, network, report)
+        converted.save(output)
         Console(soft_wrap=True).print(f"written to {output}", highlight=False, markup=False)
 
 
@@ -74,14 +74,3 @@ def _labelled(path: Path | None) -> tuple[Any, Any] | None:
     if arrays.y is None:
         raise ConfigError(f"{path} holds no labels; --evaluate needs the arrays x and y")
     return arrays.x, arrays.y
-
-
-def _save(folder: Path, network: nn.Module, report: Any) -> None:
-    from safetensors.torch import save
-
-    from spikesim.viz import write_bytes, write_text
-
-    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
-    write_bytes(folder / "network.safetensors", save(tensors, metadata={"timesteps": str(report.timesteps)}))
-    write_text(folder / "audit.json", report.audit.to_json() + "\n")
-    write_text(folder / "report.json", report.to_json() + "\n")

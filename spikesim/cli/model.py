@@ -19,7 +19,7 @@ ModelName = Annotated[
     typer.Argument(
         metavar="MODEL",
         help="package.module:factory, found in the current folder too, or a network of spikesim by name "
-        "(digits_cnn, conv_snn).",
+        "(digits_cnn, conv_snn), or a folder written by spikesim convert --output.",
     ),
 ]
 Weights = Annotated[
@@ -44,6 +44,8 @@ def load_model(name: str, weights: Path | None, settings: list[str] | None) -> n
         ConfigError: no such factory, or it does not take the settings.
         CheckpointError: the weights cannot be read or do not fit.
     """
+    if Path(name).is_dir():
+        return _load_folder(Path(name), weights, settings)
     from spikesim.models import build
     from spikesim.training import load_weights
 
@@ -51,6 +53,14 @@ def load_model(name: str, weights: Path | None, settings: list[str] | None) -> n
     if weights is not None:
         load_weights(model, weights)
     return model.eval()
+
+
+def _load_folder(folder: Path, weights: Path | None, settings: list[str] | None) -> nn.Module:
+    from spikesim.converters import load_converted
+
+    if weights is not None or settings:
+        raise ConfigError(f"{folder} is a converted network and holds its own weights; leave out --weights and --set")
+    return load_converted(folder).network.eval()
 
 
 def example_input(shape: str | None, path: Path | None, samples: int = 2) -> torch.Tensor:
