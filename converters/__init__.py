@@ -7,6 +7,7 @@ if __name__ == "converters":
 
 from spikesim.converters.audit import Audit, AuditRow, audit
 from spikesim.converters.convert import Converted, convert, load_converted
+from spikesim.converters.folding import folded
 from spikesim.converters.histogram import Histogram
 from spikesim.converters.report import ConversionReport
 from spikesim.converters.thresholds import maximum_threshold, mse_threshold, percentile_threshold
@@ -21,6 +22,7 @@ __all__ = [
     "Verdict",
     "audit",
     "convert",
+    "folded",
     "load_converted",
     "maximum_threshold",
     "mse_threshold",

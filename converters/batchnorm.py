@@ -60,11 +60,11 @@ def fold_batchnorm(bench: Workbench) -> None:
     """
     for node in list(bench.graph.nodes):
         norm = bench.module(node)
-        if not isinstance(norm, _BatchNorm):
+        if not isinstance(norm, _BatchNorm) or norm.running_mean is None:
             continue
         gain, shift = as_affine(norm)
         source: fx.Node = node.args[0]
-        if isinstance(bench.module(source), LINEAR):
+        if _takes_channels(bench, source):
             _fold_back(bench, node, source, gain, shift)
         elif _can_fold_forward(bench, node):
             for user in node.users:
@@ -74,7 +74,7 @@ def fold_batchnorm(bench: Workbench) -> None:
         else:
             like = norm.running_mean
             shape = source.meta["shape"]
-            if like is None or not 1 <= len(shape) <= 4:
+            if not 1 <= len(shape) <= 4:
                 continue
             bench.become(node, *diagonal(gain, shift, shape, like))
             bench.note(node, Verdict.EXACT, "kept as a 1x1 weight and bias per channel: no layer beside it takes it")
@@ -85,8 +85,14 @@ def _layer(bench: Workbench, node: fx.Node) -> nn.Module:
 
 
 def _can_fold_forward(bench: Workbench, node: fx.Node) -> bool:
-    layers = [bench.module(user) for user in node.users]
-    return bool(layers) and all(isinstance(m, LINEAR) and not pads_zeros(m) for m in layers)
+    takers = [user for user in node.users if _takes_channels(bench, user) and not pads_zeros(_layer(bench, user))]
+    return bool(takers) and len(takers) == len(node.users)
+
+
+def _takes_channels(bench: Workbench, node: fx.Node) -> bool:
+    """Whether a node is linear over axis 1, the axis of a batch-norm; a Linear on ``[N, L, F]`` is not."""
+    module = bench.module(node)
+    return isinstance(module, LINEAR) and not (isinstance(module, nn.Linear) and len(node.meta["shape"] or ()) != 1)
 
 
 def _fold_back(bench: Workbench, node: fx.Node, source: fx.Node, gain: Tensor, shift: Tensor) -> None:

@@ -68,12 +68,13 @@ class Canonical:
         return [o for o in self.operations if o.finding.verdict is Verdict.UNSUPPORTED]
 
 
-def canonicalise(model: nn.Module, example: torch.Tensor) -> Canonical:
+def canonicalise(model: nn.Module, example: torch.Tensor, *, lift: bool = True) -> Canonical:
     """Trace a copy of ``model`` and rewrite it; the model stays as it is.
 
     Args:
         model: Takes one tensor ``[N, ...]``, returns one.
         example: An input of the model, at least one sample.
+        lift: Move max-pools in front of activations, as spikes need it.
 
     Returns:
         The rewritten copy with its verdicts; it may still hold unsupported operations.
@@ -93,10 +94,10 @@ def canonicalise(model: nn.Module, example: torch.Tensor) -> Canonical:
         given = tuple(example.shape) if isinstance(example, torch.Tensor) else type(example).__name__
         raise ConversionError(f"the example must be a tensor [N, ...] with at least one sample; given {given}")
     with own_randomness(example):
-        return _canonicalise(model, example)
+        return _canonicalise(model, example, lift)
 
 
-def _canonicalise(model: nn.Module, example: torch.Tensor) -> Canonical:
+def _canonicalise(model: nn.Module, example: torch.Tensor, lift: bool) -> Canonical:
     bench = Workbench(trace(model), example)
     listed = [(n.name, _describe(bench, n), n.meta["shape"]) for n in bench.graph.nodes if n.op.startswith("call_")]
     _check_output(bench)
@@ -111,8 +112,9 @@ def _canonicalise(model: nn.Module, example: torch.Tensor) -> Canonical:
     bench.measure()
     fold_batchnorm(bench)
     bench.sweep()
-    drop_idle_rectifiers(bench)
-    lift_max_pools(bench)
+    if lift:
+        drop_idle_rectifiers(bench)
+        lift_max_pools(bench)
     graph = bench.finish()
     bench.measure()
     lost = Finding(Verdict.EXACT, "not used by the output")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -17,6 +16,7 @@ from spikesim.converters.artefact import load_network, save_converted
 from spikesim.converters.audit import audited
 from spikesim.converters.bias import calibrate_biases
 from spikesim.converters.data import Batches, inputs_of
+from spikesim.converters.folding import folding_error
 from spikesim.converters.measure import accuracy_over_time, firing_rates
 from spikesim.converters.observe import Observation, check_weights, observe
 from spikesim.converters.proof import mixes_time, prove
@@ -28,7 +28,6 @@ from spikesim.errors import CalibrationError, ConfigError, ConversionError, Time
 from spikesim.nn import Constant, Mean, Network
 
 _LIVE_VALUES = 2**26
-_FOLDING_TOLERANCE = 1e-3  # relative; float32 nets of a hundred layers stay below 1e-5
 
 
 class Converted(NamedTuple):
@@ -127,8 +126,9 @@ def convert(
     if canonical is None or not found.convertible:
         raise ConversionError(found.refusal())
     ann = canonical.graph
-    error = _folding_error(model, ann, example)
+    folding_error(model, ann, example)  # before the data are read
     seen = observe(ann, data, _how_many(ann, timesteps, bias_samples), like)
+    error = folding_error(model, ann, seen.kept)
     theta = _thresholds(ann, seen, rule, granularity)
     with own_randomness(like):
         snn = fold_scales(ann, example, theta)
@@ -172,24 +172,6 @@ def _first(calibration: Batches, like: Tensor) -> tuple[Tensor, Iterator[Tensor]
         if len(batch):
             return batch[:1].to(like), itertools.chain([batch], batches)
     raise CalibrationError("the calibration data hold no sample: give some tens of typical inputs, no labels")
-
-
-@torch.no_grad()
-def _folding_error(model: nn.Module, ann: fx.GraphModule, example: Tensor) -> float:
-    """Check the rewritten ANN against the model's own outputs on one sample, in eval mode, on a copy."""
-    with own_randomness(example):
-        torch.rand(1)  # another random state than tracing saw, so that random forwards show
-        expected: Any = copy.deepcopy(model).eval()(example.clone())
-    given = ann(example)
-    if not bool(torch.isfinite(expected).all()):
-        return float("nan")  # the observers name the layer
-    error = ((given - expected).abs().max() / expected.abs().max().clamp(min=1e-12)).item()
-    if not error < _FOLDING_TOLERANCE:
-        raise ConversionError(
-            f"the folded network differs from the model by {error:.2g} of its largest output, so that a forward with "
-            "hidden effects (random values, in-place writes, hooks) is likely: write it without them"
-        )
-    return float(error)
 
 
 def _how_many(ann: fx.GraphModule, timesteps: int, most: int) -> int:
