@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
+import operator
 from collections.abc import Callable
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import fx
 
 from spikesim.converters.verdicts import Verdict, hint
 from spikesim.converters.workbench import Workbench
 
 Rule = Callable[[Workbench, fx.Node], None]
+_HOMES = (torch, F, operator, builtins, torch._C._nn)
+_QUERIES = {"getattr", "len", "size", "dim", "ndimension", "numel", "nelement", "is_contiguous", "get_device"}
+_QUERIES |= {"is_floating_point", "element_size"}
 
 
 def bind(node: fx.Node, *names: str, skip: int = 1) -> dict[str, Any]:
@@ -75,6 +82,44 @@ def refuse(bench: Workbench, node: fx.Node, name: str, why: str = "") -> None:
         'unsupported'
     """
     bench.note(node, Verdict.UNSUPPORTED, why or hint(name))
+
+
+def is_torchs_own(node: fx.Node) -> bool:
+    """Whether a call is what its name says; a user's wrapped function may be called ``relu`` or ``add`` as well.
+
+    Example:
+        >>> import torch
+        >>> from torch import fx
+        >>> from spikesim.converters.binding import is_torchs_own
+        >>> def relu(x):
+        ...     return x + 1
+        ...
+        >>> graph = fx.Graph()
+        >>> [is_torchs_own(graph.call_function(f)) for f in (torch.relu, relu)]
+        [True, False]
+    """
+    if node.op != "call_function":
+        return True
+    name = getattr(node.target, "__name__", "")
+    return any(getattr(home, name, None) is node.target for home in _HOMES)
+
+
+def is_shape(node: fx.Node) -> bool:
+    """Whether a node without tensors depends on shapes only: it asks for one, or computes with such answers.
+
+    Example:
+        >>> from torch import fx
+        >>> from spikesim.converters.binding import is_shape
+        >>> graph = fx.Graph()
+        >>> x = graph.placeholder("x")
+        >>> x.meta["plain"], x.meta["constant"] = False, None
+        >>> is_shape(graph.call_method("size", (x, 0))), is_shape(graph.call_method("item", (x,)))
+        (True, False)
+    """
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    if name in _QUERIES and is_torchs_own(node):
+        return True
+    return all(n.meta["plain"] or n.meta["constant"] is not None for n in node.all_input_nodes)
 
 
 def call_name(bench: Workbench, node: fx.Node) -> str:

@@ -8,7 +8,8 @@ import torch
 from torch import fx, nn
 
 from spikesim.converters.batchnorm import fold_batchnorm
-from spikesim.converters.binding import call_name, refuse
+from spikesim.converters.binding import call_name, is_shape, refuse
+from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.inplace import functionalise
 from spikesim.converters.maxpool import drop_idle_rectifiers, lift_max_pools
 from spikesim.converters.rules_units import drop
@@ -119,13 +120,18 @@ def _canonicalise(model: nn.Module, example: torch.Tensor, lift: bool) -> Canoni
     bench.measure()
     lost = Finding(Verdict.EXACT, "not used by the output")
     operations = [Operation(name, op, shape, bench.findings.get(name, lost)) for name, op, shape in listed]
-    return Canonical(graph, operations)
+    hidden = [
+        Operation(name, kind, None, Finding(Verdict.UNSUPPORTED, why)) for name, kind, why in hidden_effects(model)
+    ]
+    return Canonical(graph, operations + hidden)
 
 
 def _apply(bench: Workbench, node: fx.Node) -> None:
     if bench.findings.get(node.meta["origin"]) is not None:
         return None
     name = call_name(bench, node)
+    if node.meta["plain"] and not is_shape(node):
+        return refuse(bench, node, "item")
     if node.meta["plain"]:
         return bench.note(node, Verdict.EXACT, "arithmetic on shapes, resolved")
     if node.meta["constant"] is not None:

@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from spikesim.converters.canonical import canonicalise
+from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.trace import own_randomness
 from spikesim.errors import ConversionError
@@ -43,6 +44,9 @@ def folded(model: nn.Module, example: Tensor) -> nn.Module:
         >>> [type(layer).__name__ for layer in folded(ann, torch.rand(2, 1, 8, 8)).children()]
         ['Conv2d', 'ReLU', 'Flatten', 'Linear']
     """
+    hidden = hidden_effects(model)
+    if hidden:
+        raise ConversionError("; ".join(f"'{name}' ({kind}): {why}" for name, kind, why in hidden))
     graph = canonicalise(model, example, lift=False).graph
     for name, module in list(graph.named_children()):
         if isinstance(module, Rectifier):

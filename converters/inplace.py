@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import operator
 
-import torch
 import torch.nn.functional as F
 from torch import fx
 
+from spikesim.converters.binding import is_torchs_own
 from spikesim.converters.verdicts import Verdict
 from spikesim.converters.workbench import Workbench
 
-_FUNCTIONS = {torch.relu_, operator.iadd, operator.isub, operator.imul, operator.itruediv}
+_FUNCTIONS = {operator.iadd, operator.isub, operator.imul, operator.itruediv}
 _VIEWS = {"view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "unflatten", "detach"}
 
 
@@ -35,6 +35,9 @@ def writes_in_place(bench: Workbench, node: fx.Node) -> bool:
     if node.op != "call_function":
         return False
     positional = node.target is F.relu and len(node.args) > 1 and node.args[1] is True
+    name = getattr(node.target, "__name__", "")
+    if name.endswith("_") and not name.endswith("__") and is_torchs_own(node):
+        return True
     return node.target in _FUNCTIONS or node.kwargs.get("inplace") is True or positional
 
 

@@ -25,12 +25,12 @@ def drop(bench: Workbench, node: fx.Node) -> None:
         >>> audit(nn.Dropout(), torch.zeros(1, 2)).rows[-1].verdict.value
         'exact'
     """
-    if bind(node, "p", "training").get("training") is True:
-        detail = "dropout that is always on, by its mean (the identity)"
-        bench.note(node, Verdict.APPROXIMATED, detail)
-    else:
-        bench.note(node, Verdict.EXACT, "nothing at inference, removed")
+    given = bind(node, "p", "training")
+    if given.get("training") is True and given.get("p") != 0:
+        return refuse(bench, node, "dropout", "dropout that is always on is random: pass training=self.training")
+    bench.note(node, Verdict.EXACT, "nothing at inference, removed")
     bench.remove(node)
+    return None
 
 
 def rectify(bench: Workbench, node: fx.Node) -> None:
@@ -78,6 +78,10 @@ def pool(bench: Workbench, node: fx.Node) -> None:
         return None
     if getattr(module, "return_indices", False):
         return refuse(bench, node, "maxpool", "max-pool with indices: unpool with nn.ConvTranspose instead")
+    axes, shape = int(type(module).__name__[-2]), source(node).meta["shape"]
+    if len(shape) != axes + 1:
+        why = f"{type(module).__name__} on samples of shape {shape} has no channel axis: unsqueeze(1) before it"
+        return refuse(bench, node, "pool", why)
     bench.note(node, Verdict.EXACT, "mean of spikes, a linear map")
     bench.become(node, copy.deepcopy(module))
     return None

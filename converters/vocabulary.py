@@ -9,7 +9,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from spikesim.converters import rules_joins as joins
 from spikesim.converters import rules_layers as layers
 from spikesim.converters import rules_units as units
-from spikesim.converters.binding import Rule, call_name
+from spikesim.converters.binding import Rule, call_name, is_torchs_own
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.workbench import Workbench
 
@@ -58,4 +58,4 @@ def rule_for(bench: Workbench, node: fx.Node) -> Rule | None:
     module = bench.module(node)
     if module is not None:
         return next((rule for kinds, rule in MODULES if isinstance(module, kinds)), None)
-    return CALLS.get(call_name(bench, node))
+    return CALLS.get(call_name(bench, node)) if is_torchs_own(node) else None
