@@ -13,6 +13,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from spikesim import _checkout
+
 if TYPE_CHECKING:
     from spikesim.converters.audit import audit
     from spikesim.converters.convert import convert
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from spikesim.nn import Constant, Count, DelayedMean, Last, Mean, Network
 
 __version__ = "0.1.0"
+
+_checkout.serve()
 
 _HOMES = {
     "spikesim.converters": ("audit", "convert"),

@@ -48,12 +48,25 @@ def compiled(kernel: Kernel) -> ModuleType:
         source = emit(kernel)
         digest = hashlib.sha256("\n".join([source, *_toolchain()]).encode()).hexdigest()[:32]
         name = f"spikesim_kernel_{digest}"
-        if name in sys.modules:
-            return sys.modules[name]
-        path = _stored(cache_folder() / f"{digest}.py", source.replace("CACHE", "True"))
-        module = _load(name, path) if path is not None else _in_memory(name, source.replace("CACHE", "False"))
-        sys.modules[name] = module
-        return module
+        if name not in sys.modules:
+            try:
+                sys.modules[name] = _load(name, _stored(cache_folder() / f"{digest}.py", source))
+            except OSError as error:
+                _warn_once(str(cache_folder()), str(error))
+                sys.modules[name] = compiled_in_memory(kernel)
+        return sys.modules[name]
+
+
+@lru_cache(maxsize=4096)
+def compiled_in_memory(kernel: Kernel) -> ModuleType:
+    """The same without the disk, for a cache that cannot be written."""
+    source = emit(kernel, on_disk=False)
+    file = f"<kernel {hashlib.sha256(source.encode()).hexdigest()[:16]}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    module: Any = ModuleType(file)
+    module.__file__ = file
+    exec(compile(source, file, "exec"), module.__dict__)
+    return module  # type: ignore[no-any-return]
 
 
 @cache
@@ -62,19 +75,21 @@ def _toolchain() -> tuple[str, ...]:
     return (numba.__version__, llvmlite.__version__, binding.get_host_cpu_name(), sys.version, pointer)
 
 
-def _stored(path: Path, source: str) -> Path | None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+def _stored(path: Path, source: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        try:
             with os.fdopen(handle, "w") as file:
                 file.write(source)
             os.replace(temporary, path)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    if not os.access(path.parent, os.W_OK):
         # Numba keeps the machine code beside the source and would fail late if it could not.
-        return path if os.access(path.parent, os.W_OK) else None
-    except OSError as error:
-        _warn_once(str(path.parent), str(error))
-        return None
+        raise PermissionError(f"{path.parent} is read-only")
+    return path
 
 
 @cache
@@ -96,13 +111,4 @@ def _load(name: str, path: Path) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
-    return module
-
-
-def _in_memory(name: str, source: str) -> ModuleType:
-    file = f"<{name}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    module: Any = ModuleType(name)
-    module.__file__ = file
-    exec(compile(source, file, "exec"), module.__dict__)
     return module

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
+
+import torch
+from torch import Tensor
 
 from spikesim.errors import ConfigError
 
@@ -27,7 +29,7 @@ class State:
 
 @dataclass(frozen=True)
 class Param:
-    """One constant of a neuron's equations.
+    """One constant of a neuron's equations; a learnable one is kept within its bounds.
 
     Args:
         default: value that a new neuron starts with.
@@ -35,7 +37,7 @@ class Param:
         max: largest legal value, inclusive; None for no bound.
         learnable: whether it is an ``nn.Parameter`` unless the neuron says otherwise.
         per: "layer" (one value), "channel" (one value per channel: axis 1 of the folded tensor, the
-            last axis of ``[T, N, F]``) or "neuron" (one value per neuron).
+            last axis of ``[T, N, F]``) or "neuron" (one value per neuron): a learnable one must be given so.
 
     >>> Param(2.0, min=1.0).check("tau", 0.5)
     Traceback (most recent call last):
@@ -49,14 +51,33 @@ class Param:
     learnable: bool = False
     per: Literal["layer", "channel", "neuron"] = "layer"
 
-    def check(self, name: str, value: float) -> None:
-        """Raise ``ConfigError`` unless ``value`` is finite and within the declared bounds."""
-        if not math.isfinite(value):
-            raise ConfigError(f"{name} is {value}, but it must be a finite number")
-        if self.min is not None and value < self.min:
-            raise ConfigError(f"{name} is {value:g}, but it must be at least {self.min}")
-        if self.max is not None and value > self.max:
-            raise ConfigError(f"{name} is {value:g}, but it must be at most {self.max}")
+    def check(self, name: str, value: float | Tensor) -> None:
+        """Raise ``ConfigError`` unless every value is finite and within the declared bounds."""
+        values = constant(name, value)
+        if values.device.type == "meta" or values.numel() == 0:
+            return
+        if self.min is not None and values.min() < self.min:
+            raise ConfigError(f"{name} is {values.min():g}, but it must be at least {self.min}")
+        if self.max is not None and values.max() > self.max:
+            raise ConfigError(f"{name} is {values.max():g}, but it must be at most {self.max}")
+
+
+def constant(name: str, value: object) -> Tensor:
+    """A copy of ``value`` as a tensor of the default dtype.
+
+    Raises:
+        ConfigError: it is no number or tensor of numbers, or not finite.
+
+    >>> constant("tau", 2)
+    tensor(2.)
+    """
+    try:
+        tensor = torch.as_tensor(value, dtype=torch.get_default_dtype()).detach().clone()
+    except (TypeError, ValueError, RuntimeError):
+        raise ConfigError(f"{name} is {value!r}, but it must be a number or a tensor of numbers") from None
+    if tensor.device.type != "meta" and not tensor.isfinite().all():
+        raise ConfigError(f"{name} is {value}, but it must be finite")
+    return tensor
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def array_names(kernel: Kernel) -> tuple[tuple[str, ...], tuple[str, ...], tuple
     return plan.reads, plan.writes, plan.carried, tuple(plan.sums)
 
 
-def emit(kernel: Kernel, title: str = "neuron") -> str:
+def emit(kernel: Kernel, title: str = "neuron", on_disk: bool = True) -> str:
     """Python source of a kernel, ready to be compiled by Numba.
 
     >>> from spikesim.neurons import LI
@@ -124,6 +124,7 @@ def emit(kernel: Kernel, title: str = "neuron") -> str:
         "from numba import carray, njit, prange",
         "from spikesim.dynamics.pointer import NoAlias, pointer",
         f"real = np.{kernel.dtype}",
+        f"_on_disk = {on_disk}",
         *(f"{name} = real({value!r})" for value, name in constants.items()),
         "",
         *_block(kernel, plan, constants, arrays),
@@ -231,9 +232,9 @@ def _drivers(kernel: Kernel, plan: _Plan, arrays: Sequence[str]) -> list[str]:
         f"        {call}",
         "",
         "# The arrays of one call never overlap, so the block may be vectorised without checking.",
-        'block = njit(nogil=True, error_model="numpy", pipeline_class=NoAlias, cache=CACHE)(block)',
-        f'run = njit("void({signature})", nogil=True, error_model="numpy", cache=CACHE)(run)',
-        'run_parallel = njit(nogil=True, error_model="numpy", parallel=True, cache=CACHE)(run_parallel)',
+        'block = njit(nogil=True, error_model="numpy", pipeline_class=NoAlias, cache=_on_disk)(block)',
+        f'run = njit("void({signature})", nogil=True, error_model="numpy", cache=_on_disk)(run)',
+        'run_parallel = njit(nogil=True, error_model="numpy", parallel=True, cache=_on_disk)(run_parallel)',
     ]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from types import ModuleType
 
 import numba
 import torch
 
-from spikesim.dynamics.cache import compiled
+from spikesim.dynamics.cache import compiled, compiled_in_memory
 from spikesim.dynamics.emit import Kernel
 
 # Below this many neuron updates the barrier of a parallel region costs more than it saves.
@@ -57,16 +58,25 @@ def launch(
     """
     if steps == 0 or neurons == 0:
         return
-    module = compiled(kernel)
     stride = 0 if kernel.constant else neurons
     samples = mask.shape[1] if mask is not None else 1
     mask_at = mask.data_ptr() if mask is not None else 0
     size = block_size(neurons)
     addresses = [a.data_ptr() for a in arrays]
     threads = torch.get_num_threads()
-    if _forked or threads == 1 or steps * neurons < PARALLEL_FROM:
-        module.run(steps, neurons, stride, samples, size, mask_at, *addresses)
+    sizes = (steps, neurons, stride, samples, size, mask_at)
+    parallel = not _forked and threads > 1 and steps * neurons >= PARALLEL_FROM
+    try:
+        _run(compiled(kernel), parallel, (*sizes, *addresses), threads)
+    except OSError:
+        # The parallel variant is compiled, and saved, on its first call: the disk may have filled up since.
+        _run(compiled_in_memory(kernel), parallel, (*sizes, *addresses), threads)
+
+
+def _run(module: ModuleType, parallel: bool, arguments: tuple[int, ...], threads: int) -> None:
+    if not parallel:
+        module.run(*arguments)
         return
     with _parallel_region:
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-        module.run_parallel(steps, neurons, stride, samples, size, mask_at, *addresses)
+        module.run_parallel(*arguments)

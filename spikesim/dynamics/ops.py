@@ -37,7 +37,7 @@ def _unary(
         return tensor(a) if isinstance(a, torch.Tensor) else number(a)
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
+    function.__doc__ = f"{doc}\n\n>>> {name}(0.25)\n{number(0.25)!r}\n"
     return function
 
 
@@ -54,13 +54,23 @@ detach = _unary("detach", torch.Tensor.detach, float, "The value with gradient 0
 
 
 class _StraightThrough(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, a: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    def forward(a: torch.Tensor, function: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         return function(a)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        pass  # the gradient passes unchanged: nothing to keep
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Any, None]:
         return grads[0], None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        return tangents[0].clone()
 
 
 def _straight_through(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -79,25 +89,41 @@ rounded = _unary(
 
 
 def minimum(a: Value, b: Value) -> Value:
-    """Smaller of two values; at a tie each side gets half of the gradient, as in torch."""
+    """Smaller of two values; at a tie each side gets half of the gradient, as in torch.
+
+    >>> minimum(torch.tensor([1.0, 3.0]), 2.0)
+    tensor([1., 2.])
+    """
     proxy = _proxy(minimum, (a, b))
     return proxy if proxy is not None else torch.minimum(*_tensors(a, b))
 
 
 def maximum(a: Value, b: Value) -> Value:
-    """Larger of two values; at a tie each side gets half of the gradient, as in torch."""
+    """Larger of two values; at a tie each side gets half of the gradient, as in torch.
+
+    >>> maximum(torch.tensor([1.0, 3.0]), 2.0)
+    tensor([2., 3.])
+    """
     proxy = _proxy(maximum, (a, b))
     return proxy if proxy is not None else torch.maximum(*_tensors(a, b))
 
 
 def clip(a: Value, low: float, high: float) -> Value:
-    """``a`` kept between two constants; gradient 1 inside and on the bounds, 0 outside."""
+    """``a`` kept between two constants; gradient 1 inside and on the bounds, 0 outside.
+
+    >>> clip(torch.tensor([-2.0, 0.5, 2.0]), -1.0, 1.0)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     proxy = _proxy(clip, (a, low, high))
     return proxy if proxy is not None else torch.clamp(a, low, high)
 
 
 def where(condition: Value, a: Value, b: Value) -> Value:
-    """``a`` where the condition holds, ``b`` elsewhere; both are computed, no branch is taken."""
+    """``a`` where the condition holds, ``b`` elsewhere; both are computed, no branch is taken.
+
+    >>> where(torch.tensor([True, False]), torch.tensor(1.0), torch.tensor(2.0))
+    tensor([1., 2.])
+    """
     proxy = _proxy(where, (condition, a, b))
     return proxy if proxy is not None else torch.where(condition, a, b)
 
@@ -108,16 +134,27 @@ def _tensors(a: Value, b: Value) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class _Spike(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, u: torch.Tensor, surrogate: Surrogate, strict: bool) -> torch.Tensor:
-        ctx.save_for_backward(u)
-        ctx.surrogate = surrogate
+    def forward(u: torch.Tensor, surrogate: Surrogate, strict: bool) -> torch.Tensor:
         return (u > 0 if strict else u >= 0).to(u.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        u, ctx.surrogate, _ = inputs
+        ctx.save_for_backward(u)
+        ctx.save_for_forward(u)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Any, None, None]:
         (u,) = ctx.saved_tensors
         return grads[0] * ctx.surrogate.derivative(u), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        (u,) = ctx.saved_tensors
+        return tangents[0] * ctx.surrogate.derivative(u)
 
 
 def step_with_gradient(u: Value, derivative: Value) -> Value:

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import torch
 from torch import fx
 
-from spikesim.dynamics.primitives import BY_TARGET
+from spikesim.dynamics.primitives import BY_TARGET, PRIMITIVES
 from spikesim.dynamics.program import Instruction, Operand, Program, live
 from spikesim.errors import TraceError
 
@@ -115,6 +115,9 @@ def program_of(
     """Turn a recorded graph into a program, sharing equal subexpressions and dropping unused ones."""
     body, operand = instructions(graph)
     out, new = operand(output), tuple(operand(c) for c in carried)
+    conditions = {i.name for i in body if PRIMITIVES[i.primitive].boolean}
+    if conditions & {out, *new}:
+        raise TraceError("a step emits and carries numbers; where(condition, 1.0, 0.0) makes one of a condition")
     return Program(states, params, live(body, (out, *new)), out, new)
 
 
@@ -123,6 +126,7 @@ def instructions(graph: fx.Graph) -> tuple[list[Instruction], Callable[[Any], Op
     body: list[Instruction] = []
     names: dict[fx.Node, Operand] = {}
     seen: dict[tuple[Any, ...], str] = {}
+    conditions: set[Operand] = set()
 
     def operand(value: Any) -> Operand:
         if isinstance(value, fx.Proxy):
@@ -146,13 +150,28 @@ def instructions(graph: fx.Graph) -> tuple[list[Instruction], Callable[[Any], Op
                 "see spikesim.dynamics.ops for those that are"
             )
         args = tuple(operand(a) for a in node.args)
+        _check_conditions(primitive, node, args, conditions)
         # -0.0 and 0.0 are equal keys but different numbers.
         key = (primitive, *(repr(a) if isinstance(a, float) else a for a in args))
         if key not in seen:
             seen[key] = node.name
             body.append(Instruction(node.name, primitive, args))
+            if PRIMITIVES[primitive].boolean:
+                conditions.add(node.name)
         names[node] = seen[key]
     return body, operand
+
+
+def _check_conditions(primitive: str, node: fx.Node, args: tuple[Operand, ...], conditions: set[Operand]) -> None:
+    """Only a condition decides a ``where``, and it goes nowhere else; the bounds of a clip are numbers."""
+    where = node.meta.get("where", "step")
+    for k, arg in enumerate(args):
+        if (arg in conditions) != (primitive == "where" and k == 0):
+            raise TraceError(
+                f"{where}: `{primitive}` mixes a condition with numbers; where(condition, 1.0, 0.0) makes one of it"
+            )
+    if primitive == "clip" and any(isinstance(a, str) for a in args[1:]):
+        raise TraceError(f"{where}: the bounds of clip must be plain numbers; use minimum(maximum(a, low), high)")
 
 
 def _called(node: fx.Node) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from spikesim.dynamics import operator as kernels
 from spikesim.dynamics.record import Step
@@ -39,8 +40,16 @@ class Rows:
 
 
 def has_kernel(x: Tensor) -> bool:
-    """Whether compiled kernels serve this tensor; the reference path serves every other."""
-    return x.device.type == "cpu" and os.environ.get("SPIKESIM_DISABLE_JIT") != "1"
+    """Whether compiled kernels serve this tensor; the reference path serves every other.
+
+    Kernels know reverse-mode gradients only: forward mode and torch.func transforms take the reference path.
+    """
+    if x.device.type != "cpu" or os.environ.get("SPIKESIM_DISABLE_JIT") == "1":
+        return False
+    if torch.compiler.is_compiling():
+        return True
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+    return not transformed and forward_ad._current_level < 0
 
 
 def run_fused(program: str, rows: Rows) -> Outcome:

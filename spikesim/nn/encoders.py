@@ -35,6 +35,8 @@ class Constant(nn.Module):
 
     def __init__(self, timesteps: int, hoist: bool = True) -> None:
         super().__init__()
+        if not isinstance(timesteps, int):
+            raise TimestepsError(f"Constant: timesteps is {timesteps!r}, but it must be a whole number")
         if timesteps < 1:
             raise TimestepsError(f"Constant: timesteps is {timesteps}, but it must be at least 1")
         self.timesteps = timesteps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,9 +12,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 
 from spikesim.dynamics import Call, Neuron, TimeAware
-from spikesim.errors import ConfigError, ShapeError, TimestepsError
+from spikesim.errors import ConfigError, ReuseError, ShapeError, TimestepsError
 from spikesim.nn.encoders import Constant
 from spikesim.nn.state import NetworkState, Run, check_state
+
+_entering = threading.Lock()
 
 
 class Network(nn.Module):
@@ -35,7 +38,8 @@ class Network(nn.Module):
     Raises:
         TimestepsError: T is 0, or inputs disagree about T and N.
         ShapeError: an output does not have T*N rows.
-        ReuseError: one neuron was reached twice in a call.
+        ReuseError: one neuron was reached twice in a call, or the network is already in one (another thread, a Network
+            inside a Network).
 
     >>> import torch
     >>> from spikesim.neurons import LIF
@@ -97,7 +101,10 @@ class Network(nn.Module):
 
     def _read(self, output: Any, mask: Tensor | None) -> Any:
         readout = self.readout
-        return output if readout is None else pytree.tree_map(lambda y: readout(y, mask), output)
+        if readout is None:
+            return output
+        # A readout of the user's own need not know about masks unless there is one.
+        return pytree.tree_map(lambda y: readout(y) if mask is None else readout(y, mask), output)
 
     def _unfolded(
         self,
@@ -123,11 +130,8 @@ class Network(nn.Module):
             _refuse_norms_in_training(self.module)
         inputs = pytree.tree_unflatten([self._layout(leaf) for leaf in leaves], structure)
         call = Call(samples, constant=constant is not None, keep=keep, state=state, mask=mask)
+        _enter(aware, timesteps, call)
         try:
-            for name, module in aware.items():
-                module.timesteps = timesteps
-                if isinstance(module, Neuron):
-                    module.call, module.path = call, name
             folded = self.module(inputs)
         finally:
             for module in aware.values():
@@ -191,6 +195,28 @@ class Stream:
     def reset(self) -> None:
         """Forget the state: the next chunk starts a new recording."""
         self.state = None
+
+
+def _enter(aware: Mapping[str, TimeAware], timesteps: int, call: Call) -> None:
+    if torch.compiler.is_compiling():
+        _mark(aware, timesteps, call)
+        return
+    # Checking and marking are one step, so that of two threads one is refused, never both served wrongly.
+    with _entering:
+        _mark(aware, timesteps, call)
+
+
+def _mark(aware: Mapping[str, TimeAware], timesteps: int, call: Call) -> None:
+    for name, module in aware.items():
+        if module.timesteps is not None:
+            raise ReuseError(
+                f"'{name}' is already in a call: give an outer Network the inner one's `module`, and each thread a "
+                "copy.deepcopy of the network"
+            )
+    for name, module in aware.items():
+        module.timesteps = timesteps
+        if isinstance(module, Neuron):
+            module.call, module.path = call, name
 
 
 def _time_and_samples(leaves: list[Any]) -> tuple[Any, Any]:

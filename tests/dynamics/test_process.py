@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -126,3 +127,28 @@ def test_the_reference_path_gives_the_same(tmp_path):
     a, b = ([float(v) for v in r.stdout.split()] for r in (fast, slow))
     assert a[0] == b[0]
     assert a[1] == pytest.approx(b[1], rel=1e-5)
+
+
+def test_python_in_the_root_of_a_checkout_finds_everything():
+    """There ./spikesim answers, not an installed package."""
+    code = "import spikesim.converters, spikesim.datasets, spikesim; print(spikesim.convert.__name__)"
+    root = Path(__file__).resolve().parents[2]
+    # -S leaves out editable installs and their import hooks.
+    site = os.pathsep.join(p for p in sys.path if p.endswith("site-packages"))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), site])}
+    command = [sys.executable, "-S", "-c", code]
+    result = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert result.stdout == "convert\n", result.stderr
+
+
+def test_a_full_disk_falls_back_to_memory(tmp_path):
+    code = """
+    import numba.core.caching as caching
+    def full(*_): raise OSError(28, "No space left on device")
+    caching.IndexDataCacheFile.save = full
+    import torch
+    from spikesim.neurons import LIF
+    print(LIF()(torch.full((3, 1, 30_000), 2.0)).sum().item())
+    """
+    result = _python(code, tmp_path)
+    assert result.stdout == "90000.0\n", result.stderr

@@ -3,7 +3,7 @@ import re
 import pytest
 import torch
 
-from spikesim.dynamics import Neuron, Param, SpikeType, State
+from spikesim.dynamics import Neuron, Param, SpikeType, State, ops
 from spikesim.dynamics.program import parse
 from spikesim.errors import ConfigError, TraceError
 from spikesim.neurons import IF, LIF
@@ -50,6 +50,10 @@ def _iterates(self, x, *, v):
         (_tensor, "plain numbers"),
         (_iterates, "unpacked"),
         (lambda self, x, *, v: (x**0.5, {"v": v}), "whole powers"),
+        (lambda self, x, *, v: ((x > 0) + (x > 1), {"v": v}), "condition"),
+        (lambda self, x, *, v: (x > 0, {"v": v}), "condition"),
+        (lambda self, x, *, v: (ops.where(x, 1.0, 0.0), {"v": v}), "condition"),
+        (lambda self, x, *, v: (ops.clip(x, 0.0, v), {"v": v}), "bounds of clip"),
     ],
 )
 def test_what_is_no_equation_is_refused_when_built(step, message):
@@ -118,3 +122,35 @@ def test_a_user_neuron_gets_kernels_and_gradients():
     assert "def block(" in neuron.kernel_source("cpu", "backward")
     with pytest.raises(ConfigError, match="cpu"):
         neuron.kernel_source("tpu")
+
+
+def test_a_flag_of_training_mode_changes_the_equations():
+    neuron = _neuron(lambda self, x, *, v: (x * (1.0 if self.training else 10.0), {"v": v}))()
+    assert neuron(torch.ones(1, 1)).item() == 1.0
+    assert neuron.eval()(torch.ones(1, 1)).item() == 10.0
+
+
+def test_a_learnt_parameter_per_channel_must_be_given_per_channel():
+    class Gain(Neuron):
+        states = {"v": State()}
+        params = {"gain": Param(1.0, per="channel", learnable=True)}
+        emits = SpikeType("analog")
+
+        def step(self, x, *, v, gain):
+            return gain * x, {"v": v}
+
+    with pytest.raises(ConfigError, match="one value per channel"):
+        Gain()
+    neuron = Gain(gain=torch.tensor([1.0, 2.0]))
+    neuron(torch.ones(3, 1, 2)).sum().backward()
+    assert neuron.gain.grad.tolist() == [3.0, 3.0]
+
+
+def test_a_learnt_parameter_stays_within_its_bounds():
+    neuron = LIF(tau=torch.nn.Parameter(torch.tensor(2.0)), learnable="tau")
+    with torch.no_grad():
+        neuron.tau.fill_(0.25)
+    expected = LIF(1.0)(torch.full((3, 1), 0.7))
+    assert torch.equal(neuron(torch.full((3, 1), 0.7)), expected)
+    with pytest.raises(RuntimeError, match=r"tau is 0\.25, but it must be at least 1"):
+        LIF().load_state_dict(neuron.state_dict())

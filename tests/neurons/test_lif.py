@@ -102,7 +102,7 @@ def test_li_emits_its_potential():
 @pytest.mark.parametrize("build", [
     lambda: LIF(tau=0.5), lambda: LIF(tau=float("nan")), lambda: IF(reset="hard"), lambda: IF(surrogate="atan"),
     lambda: IF(initial={"u": 0.0}), lambda: IF(initial={"v": float("inf")}), lambda: LIF(learnable=("taus",)),
-    lambda: surrogates.ATan(alpha=-1.0),
+    lambda: surrogates.ATan(alpha=-1.0), lambda: LIF(tau="a"),
 ])  # fmt: skip
 def test_bad_settings_are_named(build):
     with pytest.raises(ConfigError):
@@ -120,3 +120,36 @@ def test_bad_inputs_are_named():
 
 def test_no_samples_give_an_empty_result():
     assert LIF()(torch.zeros(4, 0, 3)).shape == (4, 0, 3)
+
+
+def test_what_does_not_fit_a_sample_is_named():
+    with pytest.raises(ShapeError, match="threshold has shape"):
+        IF(torch.ones(5))(torch.zeros(2, 3, 4))
+    with pytest.raises(ShapeError, match="initial v has shape"):
+        IF(initial={"v": torch.ones(5)})(torch.zeros(2, 3, 4))
+    with pytest.raises(TimestepsError, match="7 rows"):
+        IF().run_rows(torch.zeros(7, 3), 2)
+    with pytest.raises(TimestepsError):
+        IF().run_rows(torch.zeros(6, 3), 0)
+    with pytest.raises(ShapeError, match="mask"):
+        IF().run_rows(torch.zeros(6, 3), 2, mask=torch.ones(1, 1, dtype=torch.bool))
+    with pytest.raises(ShapeError, match="takes a tensor"):
+        IF()({"x": torch.zeros(2, 3)})
+
+
+@pytest.mark.parametrize("neuron", [LI(3.0), LIF()], ids=["LI", "LIF"])
+def test_forward_mode_and_transforms_take_the_reference_path(neuron):
+    x, tangent = torch.randn(4, 2, 3), torch.randn(4, 2, 3)
+    _, forward = torch.func.jvp(neuron, (x,), (tangent,))
+    rows = x.clone().requires_grad_()
+    weight = torch.randn(4, 2, 3)
+    (reverse,) = torch.autograd.grad(neuron(rows), rows, weight)
+    assert torch.allclose((forward * weight).sum(), (reverse * tangent).sum(), atol=1e-5)
+    assert torch.allclose(torch.func.grad(lambda a: (neuron(a) * weight).sum())(x), reverse, atol=1e-6)
+
+
+def test_a_meta_neuron_costs_no_memory():
+    with torch.device("meta"):
+        neuron = LIF()
+    assert "tau=()" in repr(neuron)
+    assert neuron(torch.zeros(4, 2, 3, device="meta")).shape == (4, 2, 3)

@@ -1,10 +1,12 @@
 import copy
+import threading
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from spikesim.errors import ConfigError, ReuseError, ShapeError, StateError, TimestepsError
+from spikesim.errors import ConfigError, GradientError, ReuseError, ShapeError, StateError, TimestepsError
 from spikesim.neurons import IF, LI, LIF
 from spikesim.nn import Constant, Count, DelayedMean, Last, Mean, Network, NetworkState
 
@@ -222,3 +224,67 @@ def test_parameters_are_saved_and_loaded():
     other = Network(nn.Sequential(nn.Linear(3, 4), LIF(2.0, learnable="tau")))
     other.load_state_dict(net.state_dict())
     assert other.module[1].tau.item() == 3.0
+
+
+def test_a_network_in_a_network_is_refused():
+    inner = Network(nn.Sequential(LIF()))
+    with pytest.raises(ReuseError, match="already in a call"):
+        Network(nn.Sequential(nn.Identity(), inner))(torch.rand(6, 4, 8))
+    assert inner(torch.rand(6, 4, 8)).shape == (6, 4, 8)
+
+
+def test_two_threads_are_never_served_wrongly():
+    net = Network(nn.Sequential(nn.Linear(8, 64), LIF(), nn.Linear(64, 8), LIF())).eval()
+    inputs = [torch.randn(5, 3, 8) for _ in range(3)]
+    with torch.no_grad():
+        expected = [net(x) for x in inputs]
+    outcomes = []
+
+    def work(k):
+        for _ in range(60):
+            try:
+                with torch.no_grad():
+                    outcomes.append(torch.equal(net(inputs[k]), expected[k]))
+            except ReuseError:
+                outcomes.append(None)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == 180
+    assert False not in outcomes and True in outcomes
+
+
+def test_a_checkpoint_inside_a_network_is_refused_not_wrong():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Sequential(nn.Linear(4, 4), LIF())
+
+        def forward(self, x):
+            return checkpoint(self.inner, x, use_reentrant=True)
+
+    x = torch.rand(3, 2, 4, requires_grad=True)
+    out = Network(Block())(x)
+    with pytest.raises(GradientError, match="around the Network"):
+        out.sum().backward()
+    net = Network(nn.Sequential(nn.Linear(4, 4), LIF()))
+    checkpoint(net, x, use_reentrant=False).sum().backward()
+    expected = torch.autograd.grad(net(x).sum(), x)[0]
+    assert torch.allclose(x.grad, expected)
+
+
+def test_a_readout_of_the_users_own():
+    assert Network(IF(), readout=nn.Identity())(torch.rand(3, 2, 4)).shape == (3, 2, 4)
+
+
+def test_a_saved_state_is_loaded_without_unpickling(tmp_path):
+    net, x = Network(nn.Sequential(LIF(), LI())), torch.rand(4, 2, 3)
+    first = net.run(x[:2])
+    torch.save(first.state.to_dict(), tmp_path / "state.pt")
+    loaded = NetworkState.from_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert torch.equal(net.run(x[2:], loaded).output, net(x)[2:])
+    with pytest.raises(StateError, match="to_dict"):
+        NetworkState.from_dict({"0": {}})
