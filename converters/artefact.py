@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
 from spikesim.converters.proof import mixes_time, prove
@@ -135,13 +135,13 @@ network.json, report.json
             raise CheckpointError(f"the weights in {folder} are damaged or belong to another network: save it again")
         module = _build(graph.nodes)
         module.load_state_dict(load(content), assign=True)
+        prove(module)
+        encoder = Constant(graph.timesteps, hoist=not mixes_time(module))
     except CheckpointError:
         raise
-    except (ValidationError, SafetensorError, KeyError, RuntimeError, TypeError, UnicodeDecodeError) as error:
-        first = str(error).splitlines()[0]
+    except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"the converted network in {folder} cannot be read ({first}): save it again") from error
-    prove(module)
-    encoder = Constant(graph.timesteps, hoist=not mixes_time(module))
     return Network(module, encoder=encoder, readout=Mean()).eval(), report
 
 
@@ -172,6 +172,9 @@ def _build(nodes: list[_Node]) -> fx.GraphModule:
     root: dict[str, nn.Module] = {}
     for node in nodes:
         inputs = [made[name] for name in node.inputs]
+        needed = {"input": 0, "add": 2, "cat": max(1, len(inputs))}.get(node.kind, 1)
+        if len(inputs) != needed:
+            raise ValueError(f"node '{node.name}' ({node.kind}) has {len(inputs)} inputs, but it needs {needed}")
         if node.kind == "input":
             made[node.name] = graph.placeholder(node.name)
         elif node.kind == "output":

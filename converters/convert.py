@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,7 +24,7 @@ from spikesim.converters.observe import Observation, check_weights, observe
 from spikesim.converters.proof import mixes_time, prove
 from spikesim.converters.report import ConversionReport, LayerReport
 from spikesim.converters.scales import fold_scales
-from spikesim.converters.thresholds import Threshold, parse_threshold, safe_thresholds
+from spikesim.converters.thresholds import Threshold, checked, parse_threshold, safe_thresholds
 from spikesim.converters.trace import own_randomness
 from spikesim.errors import CalibrationError, ConfigError, ConversionError, TimestepsError
 from spikesim.nn import Constant, Mean, Network
@@ -102,7 +104,7 @@ def convert(
         ConversionError: Operations cannot be converted; all are named, with the way to rewrite them.
         CalibrationError: The weights or the calibration data give no usable thresholds.
         TimestepsError: ``timesteps`` is below 1.
-        ConfigError: An unknown threshold rule or granularity.
+        ConfigError: An unknown threshold rule or granularity, or a threshold function that gives no usable values.
 
     Example:
         >>> import torch
@@ -114,11 +116,13 @@ def convert(
         >>> report.spiking_layers, bool((network(x) - ann(x)).abs().max() < 0.05)
         (1, True)
     """
-    if isinstance(timesteps, bool) or not isinstance(timesteps, int) or timesteps < 1:
+    if isinstance(timesteps, bool) or not isinstance(timesteps, Integral) or timesteps < 1:
         raise TimestepsError(f"timesteps is {timesteps!r}, but it must be a whole number of at least 1")
+    timesteps = int(timesteps)
     if granularity not in ("channel", "layer"):
         raise ConfigError(f"granularity is {granularity!r}, but it must be 'channel' or 'layer'")
     method, rule = parse_threshold(threshold, timesteps)
+    rule = partial(checked, rule) if callable(threshold) else rule
     check_weights(model)
     like = _like(model)
     example, data = _first(calibration, like)
@@ -186,7 +190,12 @@ def _thresholds(ann: fx.GraphModule, seen: Observation, rule: Threshold, granula
         if node.name in seen.histograms:
             histogram = seen.histograms[node.name]
             groups = 1 if granularity == "layer" else _channels_to_come(ann, node)
-            theta[node.name] = safe_thresholds(rule(histogram.grouped(groups)), histogram)
+            try:
+                found = rule(histogram.grouped(groups))
+            except ConfigError as error:
+                raise ConfigError(f"layer '{node.name}': {error}") from error
+            cap: float | None = ann.get_submodule(node.target).cap  # type: ignore[assignment]
+            theta[node.name] = safe_thresholds(found, histogram).clamp(max=math.inf if cap is None else cap)
     return theta
 
 

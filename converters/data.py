@@ -56,7 +56,7 @@ def pairs_of(data: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         Pairs ``(x, y)``.
 
     Raises:
-        CalibrationError: An element is no pair of tensors of equal length.
+        CalibrationError: An element is no pair of tensors of equal length, or the inputs hold NaN or infinity.
 
     Example:
         >>> import torch
@@ -70,7 +70,31 @@ def pairs_of(data: Batches) -> Iterator[tuple[Tensor, Tensor]]:
             raise CalibrationError("evaluate= needs (inputs, labels): a pair of tensors or a loader of such pairs")
         if len(item[0]) != len(item[1]):
             raise CalibrationError(f"{len(item[0])} inputs come with {len(item[1])} labels; expected as many")
+        if item[0].is_floating_point() and not bool(torch.isfinite(item[0]).all()):
+            raise CalibrationError("the evaluation inputs hold NaN or infinity: clean or drop those samples")
         yield item[0], item[1]
+
+
+def check_shape(x: Tensor, expected: tuple[int, ...], what: str) -> None:
+    """Refuse a batch whose samples have another shape than those seen before.
+
+    Raises:
+        CalibrationError: Names both shapes.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.data import check_shape
+        >>> check_shape(torch.zeros(2, 3), (4,), "calibration")
+        Traceback (most recent call last):
+        ...
+        spikesim.errors.CalibrationError: a calibration batch holds samples of shape (3,), but the first sample \
+has shape (4,): bring all samples to one shape
+    """
+    if tuple(x.shape[1:]) != tuple(expected):
+        raise CalibrationError(
+            f"a {what} batch holds samples of shape {tuple(x.shape[1:])}, but the first sample has shape "
+            f"{tuple(expected)}: bring all samples to one shape"
+        )
 
 
 def _elements(data: Batches) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from spikesim.converters.data import Batches, pairs_of
+from spikesim.converters.data import Batches, check_shape, pairs_of
 from spikesim.converters.report import Accuracy
 from spikesim.errors import CalibrationError
 from spikesim.neurons import IF
@@ -63,7 +63,8 @@ def accuracy_over_time(ann: fx.GraphModule, network: Network, data: Batches, lik
         like: Gives dtype and device.
 
     Raises:
-        CalibrationError: There is no labelled sample, or the outputs are no class scores ``[N, classes]``.
+        CalibrationError: There is no labelled sample, the outputs are no class scores ``[N, classes]``,
+            or inputs or labels cannot belong to the model.
 
     Example:
         >>> import torch
@@ -76,13 +77,22 @@ def accuracy_over_time(ann: fx.GraphModule, network: Network, data: Batches, lik
         (1.0, 4)
     """
     right_ann, right_snn, samples = 0, torch.zeros(0), 0
+    expected = next(node.meta["shape"] for node in ann.graph.nodes if node.op == "placeholder")
     for raw, labels in pairs_of(data):
         x, y = raw.to(like), labels.to(like.device)
+        if len(x) == 0:
+            continue
+        check_shape(x, expected, "evaluation")
         scores = ann(x)
         if scores.dim() != 2 or y.dim() != 1:
             raise CalibrationError(
                 f"evaluate= measures accuracy of outputs [N, classes] with labels [N]; the model gives "
                 f"{tuple(scores.shape)} and the labels are {tuple(y.shape)}"
+            )
+        if y.is_floating_point() or bool(((y < 0) | (y >= scores.shape[1])).any()):
+            raise CalibrationError(
+                f"the labels of evaluate= must be whole numbers from 0 to {scores.shape[1] - 1}, for the model has "
+                f"{scores.shape[1]} outputs; given {y.dtype} from {y.min().item()} to {y.max().item()}"
             )
         right_ann += int((scores.argmax(1) == y).sum())
         outputs = network.unread(x)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from spikesim.converters.data import Batches, inputs_of
+from spikesim.converters.data import Batches, check_shape, inputs_of
 from spikesim.converters.histogram import Histogram
 from spikesim.converters.rectifier import Rectifier
 from spikesim.errors import CalibrationError
@@ -76,8 +76,8 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Ob
         Histograms per Rectifier and the kept samples.
 
     Raises:
-        CalibrationError: No data, data of zeros only, activations that are not finite, or a layer that is
-            silent on all of the data.
+        CalibrationError: No data, samples of unequal shapes, data of zeros only, activations that are not finite,
+            or a layer that is silent on all of the data.
 
     Example:
         >>> import torch
@@ -100,6 +100,8 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Ob
                 x = raw.to(like)
                 if len(x) == 0:
                     continue
+                if kept:
+                    check_shape(x, tuple(kept[0].shape[1:]), "calibration")
                 if not bool(torch.isfinite(graph(x)).all()):
                     raise CalibrationError(
                         "the output layer gives NaN or infinity on the calibration data; check the weights and the "

@@ -149,6 +149,33 @@ def parse_threshold(spec: str | Threshold, timesteps: int) -> tuple[str, Thresho
     )
 
 
+def checked(rule: Threshold, histogram: Histogram) -> Tensor:
+    """What a user's rule gives, if it can be used: a positive number for each channel that is not silent.
+
+    Raises:
+        ConfigError: The rule gives no tensor ``[C]``, or values that are no thresholds.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters import Histogram
+        >>> from spikesim.converters.thresholds import checked
+        >>> h = Histogram(2); h.update(torch.tensor([[1.0, 0.0], [2.5, 0.0]]))
+        >>> checked(lambda histogram: histogram.maximum / 2, h).tolist()
+        [1.25, 0.0]
+    """
+    theta: object = rule(histogram)
+    expected = f"expected a tensor [{histogram.channels}], positive and finite where a channel is not silent"
+    if not isinstance(theta, Tensor):
+        raise ConfigError(f"the threshold function gives {theta!r} ({type(theta).__name__}); {expected}")
+    if tuple(theta.shape) != (histogram.channels,):
+        raise ConfigError(f"the threshold function gives a tensor of shape {tuple(theta.shape)}; {expected}")
+    alive = theta.double().cpu()[~histogram.dead.cpu()]
+    bad = alive[~(torch.isfinite(alive) & (alive > 0))]
+    if len(bad):
+        raise ConfigError(f"the threshold function gives {bad[0].item():g} for {len(bad)} channels; {expected}")
+    return theta
+
+
 def safe_thresholds(theta: Tensor, histogram: Histogram) -> Tensor:
     """Give dead channels the largest threshold of their layer, so that they stay silent and nothing divides by 0.
 

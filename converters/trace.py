@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from spikesim.dynamics import TimeAware
 from spikesim.errors import ConversionError
 
 _TORCH = Path(torch.__file__).parent
@@ -99,7 +100,10 @@ def trace(model: nn.Module) -> fx.GraphModule:
         >>> [n.op for n in trace(nn.Sequential(nn.Linear(2, 2), nn.ReLU())).graph.nodes]
         ['placeholder', 'call_module', 'call_module', 'output']
     """
-    root = copy.deepcopy(model).eval()
+    spiking = next((name or "model" for name, m in model.named_modules() if isinstance(m, TimeAware)), None)
+    if spiking is not None:
+        raise TraceFailure(f"'{spiking}' is a spiking neuron, so that the model is already spiking: give the ANN")
+    root = _copied(model).eval()
     tracer = _Tracer()
     if tracer.is_leaf_module(root, "model"):
         root = nn.Sequential(root)
@@ -108,6 +112,20 @@ def trace(model: nn.Module) -> fx.GraphModule:
     except Exception as error:
         raise TraceFailure(_explain(model, error)) from error
     return fx.GraphModule(own_modules(root, graph), graph)
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        remedy = (
+            "a weight is computed by a hook: use torch.nn.utils.parametrizations.weight_norm instead of "
+            "torch.nn.utils.weight_norm, or call torch.nn.utils.remove_weight_norm(layer) first"
+            if "support the deepcopy" in said
+            else "keep only what copy.deepcopy can copy as attributes of the model"
+        )
+        raise TraceFailure(f"{type(model).__name__} cannot be copied ({said}). Remedy: {remedy}") from error
 
 
 def place_of(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
@@ -55,5 +56,28 @@ def test_foreign_graphs_are_refused(saved: Path, old: str, new: str) -> None:
     path = saved / "network.json"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_converted(saved)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (("settings", "groups"), 5),
+        (("settings", "kernel_size"), []),
+        (("settings", "padding"), "wide"),
+        (("inputs",), []),
+        (("inputs",), ["nobody"]),
+        (("inputs",), ["x", "x"]),
+    ],
+)
+def test_graphs_that_cannot_be_built_are_refused(saved: Path, field: tuple[str, ...], value: object) -> None:
+    path = saved / "network.json"
+    graph = json.loads(path.read_text())
+    place = next(node for node in graph["nodes"] if node["kind"].startswith("Conv"))
+    for key in field[:-1]:
+        place = place[key]
+    place[field[-1]] = value
+    path.write_text(json.dumps(graph))
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_converted(saved)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from spikesim.converters import convert
 from spikesim.errors import CalibrationError, ConfigError, ConversionError, SpikesimError, TimestepsError
+from spikesim.neurons import IF
 
 X = torch.rand(8, 4, generator=torch.Generator().manual_seed(0))
 
@@ -136,3 +138,68 @@ def test_unusable_labels(evaluate: object) -> None:
 
 def test_errors_are_the_users() -> None:
     assert issubclass(ConversionError, SpikesimError) and issubclass(CalibrationError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "NoneType"),
+        (0.5, "float"),
+        (torch.ones(5), r"shape \(5,\)"),
+        (torch.tensor(1.0), r"shape \(\)"),
+        (torch.full((6,), float("nan")), "gives nan"),
+        (torch.tensor([1.0, 1, -1, 1, 1, 1]), "gives -1"),
+        (torch.zeros(6), "gives 0"),
+    ],
+)
+def test_threshold_functions_that_give_no_thresholds(given: object, said: str) -> None:
+    model = mlp()
+    nn.init.constant_(model[0].bias, 3.0)
+    with pytest.raises(ConfigError, match=rf"layer 'relu_1': the threshold function .*{said}.*expected a tensor"):
+        convert(model, X, timesteps=4, threshold=lambda histogram: given)  # type: ignore[arg-type, return-value]
+
+
+def test_threshold_functions_are_kept_below_the_cap() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU6(), nn.Linear(6, 2))
+    _, report = convert(model, X, timesteps=4, threshold=lambda h: torch.full((h.channels,), 9.0))
+    assert report.layers[0].threshold_max == 6.0
+
+
+def test_batches_of_another_shape() -> None:
+    model = nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    first, second = torch.rand(4, 1, 8), torch.rand(4, 1, 9)
+    with pytest.raises(CalibrationError, match=r"calibration batch .* \(1, 9\).* \(1, 8\)"):
+        convert(model, [first, second], timesteps=4)
+    with pytest.raises(CalibrationError, match=r"evaluation batch .* \(1, 9\).* \(1, 8\)"):
+        convert(model, first, timesteps=4, evaluate=(second, torch.zeros(4, dtype=torch.long)))
+
+
+@pytest.mark.parametrize("label", [-1, 2, 0.5])
+def test_labels_that_no_output_stands_for(label: float) -> None:
+    with pytest.raises(CalibrationError, match="whole numbers from 0 to 1"):
+        convert(mlp(), X, timesteps=4, evaluate=[(X, torch.full((8,), label))])
+
+
+def test_evaluation_with_nan() -> None:
+    labels = torch.zeros(8, dtype=torch.long)
+    with pytest.raises(CalibrationError, match="evaluation inputs hold NaN"):
+        convert(mlp(), X, timesteps=4, evaluate=(X.masked_fill(X > 0.9, float("nan")), labels))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_old_weight_norm_names_the_remedy() -> None:
+    model = mlp()
+    torch.nn.utils.weight_norm(model[0])
+    with pytest.raises(ConversionError, match=r"parametrizations\.weight_norm.*remove_weight_norm"):
+        convert(model, X, timesteps=4)
+    torch.nn.utils.remove_weight_norm(model[0])
+    assert convert(model, X, timesteps=4).report.spiking_layers == 1
+
+
+def test_spiking_models_are_told_so() -> None:
+    with pytest.raises(ConversionError, match=r"'2' is a spiking neuron.*give the ANN"):
+        convert(mlp(IF()), X, timesteps=4)
+
+
+def test_timesteps_of_numpy() -> None:
+    assert convert(mlp(), X, timesteps=np.int64(3)).report.timesteps == 3  # type: ignore[arg-type]
