@@ -53,6 +53,7 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         self.labels: NDArray[np.int64] = np.array(dataset.labels)
         self.x: NDArray[np.uint8] = np.empty((0, frames.timesteps, 0, 0, 0), np.uint8)
         totals = np.zeros(3, np.int64)
+        silent: list[str] = []
         for index in range(len(dataset)):
             recording, _ = dataset[index]
             sample, tally = frames.framed(recording)
@@ -65,7 +66,16 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
                 )
             self.x[index] = sample
             totals += tally
+            if tally.events == 0:
+                silent.append(str(dataset.files[index]) if hasattr(dataset, "files") else f"sample {index}")
         self.tally = EventTally(*totals.tolist())
+        if silent:
+            logger.warning(
+                "%d of %d recordings hold no event and give empty frames: %s; remove them if that is not meant",
+                len(silent),
+                len(self.x),
+                ", ".join(silent[:3]) + (", ..." if len(silent) > 3 else ""),
+            )
         if self.tally.overflow:
             logger.warning(
                 "%d of %d events are beyond the 255 that a frame can count; use more time steps",

@@ -41,6 +41,8 @@ def read_arrays(path: Path) -> Arrays:
     if y is not None:
         if y.ndim != 1 or len(y) != len(x):
             raise ShapeError(f"{path}: x has shape {list(x.shape)} and y {list(y.shape)}, expected one label per input")
+        if y.dtype.is_floating_point or y.dtype.is_complex:
+            raise ShapeError(f"{path}: y holds {y.dtype}, expected whole numbers: one class index per input")
         y = y.long()
     return Arrays(x.to(dtype=_default_dtype()), y)
 

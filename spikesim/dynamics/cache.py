@@ -66,7 +66,7 @@ def compiled_in_memory(kernel: Kernel) -> ModuleType:
     module: Any = ModuleType(file)
     module.__file__ = file
     exec(compile(source, file, "exec"), module.__dict__)
-    return module  # type: ignore[no-any-return]
+    return module
 
 
 @cache

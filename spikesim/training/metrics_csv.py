@@ -9,6 +9,7 @@ from pathlib import Path
 
 import lightning.pytorch as lightning
 
+from spikesim.errors import CheckpointError
 from spikesim.viz import write_text
 
 
@@ -53,6 +54,9 @@ class MetricsCsv(lightning.Callback):
 def read_metrics(path: str | Path) -> list[dict[str, str]]:
     r"""Read the rows of a ``metrics.csv``, in order of epochs.
 
+    Raises:
+        CheckpointError: a row is cut short or is no row of a run.
+
     Example:
         >>> import tempfile
         >>> from spikesim.training.metrics_csv import read_metrics
@@ -63,4 +67,11 @@ def read_metrics(path: str | Path) -> list[dict[str, str]]:
         [{'epoch': '1', 'val_loss': '0.5'}]
     """
     with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        values = [v for k, v in row.items() if k is not None]
+        if None in row or not all(isinstance(v, str) for v in values) or not str(row.get("epoch", "")).isdigit():
+            raise CheckpointError(
+                f"{path} is damaged at the row {list(values)}; start the run anew, its seed repeats it"
+            )
+    return rows

@@ -164,6 +164,14 @@ def _fit(
         )
         try:
             trainer.fit(classifier, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except RuntimeError as error:
+            if checkpoint is None or "state_dict" not in str(error):
+                raise
+            reason = str(error).splitlines()[-1].strip()
+            raise CheckpointError(
+                f"{checkpoint} does not fit the network that {config.out / 'config.json'} describes ({reason}); "
+                "put the settings of the run back, or start anew in another folder"
+            ) from error
         except SystemExit as exit_:  # Lightning ends the process after Ctrl-C; a library must not
             raise KeyboardInterrupt from exit_
     return keep.best_epoch, keep.best_accuracy
@@ -192,4 +200,7 @@ def _seconds_before(folder: Path) -> float:
     path = folder / "metrics.csv"
     if not path.exists():
         raise CheckpointError(f"{path} is missing, so the run cannot be continued; start a new one")
-    return sum(float(row["seconds"]) for row in read_metrics(path))
+    try:
+        return sum(float(row["seconds"]) for row in read_metrics(path))
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); start the run anew, its seed repeats it") from error

@@ -56,3 +56,9 @@ def test_shapes_that_do_not_fit_are_named(tmp_path, arrays):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(ShapeError, match="expected"):
         read_arrays(tmp_path / "a.npz")
+
+
+def test_labels_that_are_no_classes_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones((4, 2)), y=np.random.default_rng(0).random(4))
+    with pytest.raises(ShapeError, match="whole numbers"):
+        read_arrays(tmp_path / "a.npz")

@@ -208,3 +208,11 @@ def test_the_import_is_light_and_the_bare_name_is_refused(pytestconfig):
         [sys.executable, "-c", "import datasets"], cwd=pytestconfig.rootpath, capture_output=True, text=True
     )
     assert "import that name" in bare.stderr
+
+
+def test_recordings_without_events_are_named(tmp_path, caplog):
+    train, _ = load_nmnist(generate_ndigits(tmp_path / "ndigits", samples=20))
+    train.files[3].write_bytes(b"")
+    framed = FrameDataset(train, Frames(4))
+    assert framed.x[3].sum() == 0
+    assert f"1 of 16 recordings hold no event and give empty frames: {train.files[3]}" in caplog.text

@@ -144,3 +144,17 @@ def test_a_bad_checkpoint_is_named(broken_off, content, message):
 def test_a_folder_without_a_run_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"config.json does not exist; give the folder of a run"):
         resume(tmp_path)
+
+
+def test_settings_that_no_longer_fit_the_checkpoint_are_named(broken_off):
+    config = broken_off / "config.json"
+    config.write_text(config.read_text().replace('"width": 2', '"width": 3').replace('"epochs": 3', '"epochs": 4'))
+    with pytest.raises(CheckpointError, match=r"does not fit the network that .*config\.json describes"):
+        resume(broken_off)
+
+
+@pytest.mark.parametrize("damage", ["epoch,seconds\n1", "epoch,seconds\nx,y\n", "nonsense,here\n1,2\n"])
+def test_a_damaged_log_is_named(broken_off, damage):
+    (broken_off / "metrics.csv").write_text(damage)
+    with pytest.raises(CheckpointError, match=r"metrics\.csv is damaged"):
+        resume(broken_off)
