@@ -29,11 +29,13 @@ def audit(
     """
     from rich.console import Console
 
-    from spikesim.cli.model import example_input, load_model
+    from spikesim.cli.model import check_takes, example_input, load_model
     from spikesim.converters import audit as audit_model
     from spikesim.viz import write_text
 
-    report = audit_model(load_model(model, weights, settings), example_input(input_shape, calibration))
+    ann, x = load_model(model, weights, settings), example_input(input_shape, calibration)
+    check_takes(ann, x, str(calibration or "--input-shape"))
+    report = audit_model(ann, x)
     Console().print(report)
     if json_path is not None:
         write_text(json_path, report.to_json() + "\n")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from spikesim.cli.model import ModelName, Settings, Weights
-
-if TYPE_CHECKING:
-    pass
 
 
 def convert(
@@ -43,12 +40,15 @@ def convert(
     from rich.console import Console
 
     from spikesim.cli.arrays import read_arrays
-    from spikesim.cli.model import load_model
+    from spikesim.cli.model import check_takes, load_model
     from spikesim.converters import convert as convert_model
 
     ann = load_model(model, weights, settings)
     inputs = read_arrays(calibration)
+    check_takes(ann, inputs.x, str(calibration))
     labelled = _labelled(evaluate)
+    if labelled is not None:
+        check_takes(ann, labelled[0], str(evaluate))
     converted = convert_model(
         ann,
         inputs.x,

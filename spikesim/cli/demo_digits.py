@@ -55,9 +55,9 @@ def run_digits(seed: int, quick: bool, console: Console) -> Digits:
         quick: a fifth of the images and a quarter of the training.
         console: told what happens.
     """
-    from spikesim.converters import audit, convert
+    from spikesim.converters import audit, convert, folded
     from spikesim.energy import energy_report
-    from spikesim.models import digits_cnn, fold_batchnorm
+    from spikesim.models import digits_cnn
     from spikesim.training import fit_images, image_accuracy
 
     started = time.perf_counter()
@@ -71,7 +71,7 @@ def run_digits(seed: int, quick: bool, console: Console) -> Digits:
     console.print(f"2. Convert it: {_count(verdicts)}; accuracy on {len(test[0])} held-out images")
     reports = {t: convert(ann, train[0], timesteps=t, evaluate=test).report for t in STEPS}
     network = convert(ann, train[0], timesteps=ENERGY_STEPS).network
-    energy = energy_report(network, test[0][:64], input="analog", ann=fold_batchnorm(ann))
+    energy = energy_report(network, test[0][:64], input="analog", ann=folded(ann, test[0][:64]))
     measured = {t: report.accuracy.snn for t, report in reports.items() if report.accuracy is not None}
     return Digits(
         ann=ann,

@@ -72,7 +72,7 @@ def run_events(recordings: Path, seed: int, quick: bool, console: Console) -> Ev
     data = EventDataModule(config.but(batch_size=64))
     data.setup()
     batch = next(iter(data.test_dataloader()))
-    energy = energy_report(fold_batchnorm(network), batch.x, input="events", mask=batch.mask)
+    energy = energy_report(fold_batchnorm(network, batch.x.float()), batch.x, input="events", mask=batch.mask)
     return Events(
         network=network,
         recordings=recordings,

@@ -29,11 +29,15 @@ def energy(
     timesteps: Annotated[
         int | None,
         typer.Option(
-            help="T. With recordings: frames of each (default 10). With an ANN: convert it first, for so many steps.",
+            help="T. With recordings, or for a spiking network and a shape: frames of each input (default 10). "
+            "With an ANN: convert it first, for so many steps.",
             show_default=False,
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(help="Use at most so many inputs.")] = 64,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Use at most so many inputs (default 64; 8 random ones).", show_default=False),
+    ] = None,
     kind: Annotated[
         str, typer.Option("--input", help="What the array x holds: analog values, or events (whole counts).")
     ] = "analog",
@@ -50,51 +54,54 @@ def energy(
 
     Example: spikesim energy conv_snn --weights runs/nmnist/checkpoints/best.ckpt --recordings NMNIST
     """
-    from spikesim.cli.model import load_model
+    from spikesim.cli.energy_inputs import energy_inputs
+    from spikesim.cli.model import check_takes, load_model
     from spikesim.energy import energy_report
-    from spikesim.models import fold_batchnorm
     from spikesim.nn import Network
 
     if kind not in ("analog", "events"):
         raise ConfigError(f"--input: given '{kind}', expected analog or events")
     loaded = load_model(model, weights, settings)
-    options: dict[str, Any] = {"input": kind, "profile": profile}
-    if recordings is not None:
-        if calibration is not None or input_shape is not None:
-            raise ConfigError("give one kind of input: --recordings, --calibration or --input-shape")
-        x = _frames(recordings, 10 if timesteps is None else timesteps, samples)
-        options["input"] = "events"
-    else:
-        x = _inputs(loaded, input_shape, calibration, samples)
-        if timesteps is not None:
-            if isinstance(loaded, Network):
-                raise ConfigError("--timesteps converts an ANN, but the model is a spiking network already")
-            from spikesim.converters import convert
+    x, kind, source = energy_inputs(loaded, calibration, input_shape, recordings, timesteps, samples, kind)
+    check_takes(loaded, x, source)
+    options: dict[str, Any] = {"input": kind, "profile": profile, "source": source}
+    if timesteps is not None and not isinstance(loaded, Network):
+        from spikesim.converters import convert
 
-            options["ann"] = fold_batchnorm(loaded) if fold else loaded
-            loaded = convert(loaded, x, timesteps=timesteps).network
-    report = energy_report(fold_batchnorm(loaded) if fold else loaded, x, **options)
+        options["ann"] = _folded(loaded, x) if fold else loaded
+        counted: nn.Module = convert(loaded, x, timesteps=timesteps).network
+    else:
+        counted = _folded(loaded, x) if fold else loaded
+    report = energy_report(counted, x, **options)
     report.show()
     if json_path is not None:
         report.save(json_path)
 
 
-def _inputs(model: nn.Module, shape: str | None, path: Path | None, samples: int) -> torch.Tensor:
-    from spikesim.cli.model import example_input
+def _folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
+    """The model without batch-norms; says which stay, since they are charged."""
+    from rich.console import Console
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    from spikesim.converters import folded
+    from spikesim.errors import ConversionError
+    from spikesim.models import fold_batchnorm
     from spikesim.nn import Network
 
-    x = example_input(shape, path, samples=min(samples, 8))
-    over_time = isinstance(model, Network) and model.encoder is None
-    return x[:, :samples] if over_time else x[:samples]
+    def norms(module: nn.Module) -> list[str]:
+        return [name for name, m in module.named_modules() if isinstance(m, _BatchNorm)]
 
-
-def _frames(folder: Path, timesteps: int, samples: int) -> torch.Tensor:
-    import torch
-
-    from spikesim.datasets import Frames, load_nmnist, random_split
-
-    recordings = load_nmnist(folder).test
-    share = min(1.0, samples / len(recordings))
-    chosen = random_split(recordings.labels, (share, 1 - share), seed=0).parts[0]  # of every class
-    frames = Frames(timesteps)
-    return torch.stack([torch.from_numpy(frames(recordings[int(i)][0])) for i in chosen], dim=1)
+    simple = fold_batchnorm(model, x)  # keeps the names of the layers
+    left = norms(simple)
+    if left and not isinstance(model, Network):
+        try:
+            return folded(model, x)
+        except ConversionError:
+            pass  # what cannot be traced is counted as it stands
+    if left:
+        Console(stderr=True, soft_wrap=True).print(
+            f"batch-norm cannot be folded and is charged as layers of its own: {', '.join(left)}",
+            markup=False,
+            highlight=False,
+        )
+    return simple

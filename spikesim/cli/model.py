@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikesim.errors import ConfigError, ShapeError
+from spikesim.errors import ConfigError, ShapeError, SpikesimError
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,7 @@ Settings = Annotated[
 ]
 InputShape = Annotated[
     str | None,
-    typer.Option(metavar="C,H,W", help="Shape of one input without the batch; random values are used."),
+    typer.Option(metavar="C,H,W", help="Shape of one input without batch (and time); random values are used."),
 ]
 JsonPath = Annotated[Path | None, typer.Option("--json", metavar="PATH", help="Also write the result as JSON.")]
 
@@ -78,13 +78,52 @@ def example_input(shape: str | None, path: Path | None, samples: int = 2) -> tor
         raise ConfigError("give example inputs: either --input-shape, such as 1,28,28, or --calibration FILE")
     if path is not None:
         return read_arrays(path).x
+    return torch.rand(samples, *parse_shape(shape or ""), generator=torch.Generator().manual_seed(0))
+
+
+def parse_shape(shape: str) -> list[int]:
+    """Read the value of ``--input-shape``.
+
+    Raises:
+        ShapeError: it is not a list of positive integers.
+    """
     try:
-        sizes = [int(part) for part in (shape or "").split(",")]
+        sizes = [int(part) for part in shape.split(",")]
     except ValueError:
         sizes = []
     if not sizes or min(sizes) < 1:
         raise ShapeError(f"--input-shape: given '{shape}', expected positive sizes such as 1,28,28")
-    return torch.rand(samples, *sizes, generator=torch.Generator().manual_seed(0))
+    return sizes
+
+
+def check_takes(model: nn.Module, x: torch.Tensor, what: str) -> None:
+    """Run a model on one sample, so that inputs of a wrong shape are told from defects of ours.
+
+    Args:
+        model: in eval mode.
+        x: inputs ``[N, ...]``, or ``[T, N, ...]`` for a network without encoder.
+        what: where they come from, for the message.
+
+    Raises:
+        ShapeError: the model's forward fails on them; torch's own message is quoted.
+    """
+    import torch
+
+    from spikesim.nn import Network
+
+    over_time = isinstance(model, Network) and model.encoder is None
+    with torch.no_grad():
+        try:
+            model(x[:1, :1] if over_time else x[:1])
+        except SpikesimError:
+            raise
+        except (RuntimeError, ValueError, IndexError) as error:
+            form = "[T, N, ...]" if over_time else "[N, ...]"
+            raise ShapeError(
+                f"{type(model).__name__} fails on the inputs of {what}, {form} = {list(x.shape)}: "
+                f"{str(error).splitlines()[0] if str(error) else type(error).__name__}; give inputs of the shape that "
+                "it takes"
+            ) from error
 
 
 def _settings(texts: list[str]) -> dict[str, Any]:

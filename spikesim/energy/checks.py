@@ -7,6 +7,7 @@ import torch
 from spikesim.energy.edges import Edge
 from spikesim.errors import LedgerError
 
+INPUT = "(input)"  # stands for a layer where the network input is checked
 TOLERANCE = 1e-3  # of one event: scaled and pooled values carry float rounding
 
 
@@ -41,13 +42,20 @@ class Checks:
         """
         for layer, illegal, edge in self._verdicts:
             if bool(illegal):
-                allowed = "whole numbers" + (f" up to {edge.levels}" if edge.levels else "")
+                allowed = "whole numbers of 0 or more" + (f", at most {edge.levels}" if edge.levels else "")
+                if edge.kind == "signed":
+                    allowed = f"whole numbers from -{edge.levels} to {edge.levels}" if edge.levels else "whole numbers"
                 if edge.levels == 1:
                     allowed = "{-1, 0, 1}" if edge.kind == "signed" else "{0, 1}"
+                if layer == INPUT:
+                    raise LedgerError(
+                        f"the network input is declared as {edge.kind} events of scale {edge.scale:g}, but x holds "
+                        f"values that are not {allowed} times that scale; correct x, or declare it as input='analog' "
+                        "if it holds analog values"
+                    )
                 raise LedgerError(
                     f"layer {layer!r}: values declared as {edge.kind} spikes of scale {edge.scale:g} are not {allowed} "
-                    "times that scale; correct the neuron's `emits`, or declare the network input as input='analog' "
-                    "if it holds analog values"
+                    "times that scale; correct the neuron's `emits`"
                 )
         self._verdicts.clear()
 

@@ -26,6 +26,7 @@ def energy_report(
     ann_input: Any = None,
     mask: torch.Tensor | None = None,
     strict: bool = False,
+    source: str | None = None,
 ) -> EnergyReport:
     """Count and price a network and its baselines on the same samples.
 
@@ -39,6 +40,7 @@ def energy_report(
             the mean of ``x`` over time.
         mask: bool ``[T, N]``, True where a step is real.
         strict: refuse operations without a price.
+        source: where ``x`` comes from, in words, for the report.
 
     Returns:
         The report; ``show()`` prints it, ``save(path)`` writes JSON.
@@ -64,7 +66,7 @@ def energy_report(
     if not isinstance(network, Network):
         if ann is not None:
             raise LedgerError("a plain ANN is its own baseline; leave ann out, or give a spikesim.nn.Network")
-        return _checked(EnergyReport(ledger, ledger, "the network itself", priced_by), strict)
+        return _checked(EnergyReport(ledger, ledger, "the network itself", priced_by, source), strict)
     if ann_input is None:
         ann_input = _static(network, x, mask)
     if ann is not None:
@@ -78,7 +80,7 @@ def energy_report(
         raise LedgerError(
             f"the ANN ran on {ann_ledger.samples} samples and the network on {ledger.samples}; give both the same"
         )
-    return _checked(EnergyReport(ledger, ann_ledger, name, priced_by), strict)
+    return _checked(EnergyReport(ledger, ann_ledger, name, priced_by, source), strict)
 
 
 def _static(network: Network, x: Any, mask: torch.Tensor | None) -> torch.Tensor:

@@ -16,7 +16,7 @@ from spikesim.energy.layout import Layout
 from spikesim.energy.ledger import InputKind, LayerCounts, Ledger
 from spikesim.energy.readouts import charge_readout
 from spikesim.energy.recorder import Recorder
-from spikesim.errors import LedgerError
+from spikesim.errors import LedgerError, SpikesimError
 from spikesim.nn import Network
 
 
@@ -49,16 +49,38 @@ def record(network: nn.Module, x: Any, input: InputKind, mask: torch.Tensor | No
         # Registered first, so that the input is typed before the first module runs.
         stack.callback(root.register_forward_pre_hook(begin, with_kwargs=True).remove)
         stack.callback(root.register_forward_hook(end).remove)
-        stack.enter_context(recorder.watching(root))
-        stack.enter_context(recorder)
-        if isinstance(network, Network):
-            network.run(x, mask=mask)
-        else:
-            network(x)
+        try:
+            with recorder.watching(root), recorder:
+                _run(network, x, mask)
+        except (RuntimeError, ValueError, IndexError) as error:
+            if not isinstance(error, SpikesimError):
+                _blame_input(network, x, mask)
+            raise
     if isinstance(network, Network) and network.readout is not None:
         charge_readout(recorder, network.readout, outcome[0])
     recorder.checks.finish()
     return _ledger(recorder, input if isinstance(input, str) else input.kind, strict)
+
+
+def _run(network: nn.Module, x: Any, mask: torch.Tensor | None) -> None:
+    if isinstance(network, Network):
+        network.run(x, mask=mask)
+    else:
+        network(x)
+
+
+def _blame_input(network: nn.Module, x: Any, mask: torch.Tensor | None) -> None:
+    """Raise LedgerError if the network fails on the input without being recorded too; else the failure is ours."""
+    try:
+        _run(network, x, mask)
+    except SpikesimError:
+        raise
+    except (RuntimeError, ValueError, IndexError) as error:
+        shapes = ", ".join(str(list(t.shape)) for t in tree_leaves(x) if isinstance(t, torch.Tensor))
+        raise LedgerError(
+            f"{type(network).__name__} fails on its input of shape {shapes}: {error}; give inputs of the shape that it "
+            "takes"
+        ) from error
 
 
 def _declared(input: InputKind) -> SpikeType:
@@ -94,6 +116,12 @@ def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | Non
         raise LedgerError(f"mask is {mask.dtype}, but it must be bool: True where a step is real")
     if mask is not None and timed and tuple(mask.shape) != shape[:2]:
         raise LedgerError(f"mask has shape {tuple(mask.shape)}, but x asks for [T, N] = {list(shape[:2])}")
+    for tensor in tensors:
+        if not bool(tensor.isfinite().all()):
+            raise LedgerError(
+                f"the network input of shape {list(tensor.shape)} holds NaN or infinite values, for which no count "
+                "means anything; clean the data"
+            )
 
 
 def _layout(network: nn.Module, x: Any, rows: int, mask: torch.Tensor | None) -> Layout:

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from spikesim.dynamics import Neuron
-from spikesim.energy.checks import Checks
+from spikesim.energy.checks import INPUT, Checks
 from spikesim.energy.edges import Edge, EdgeTable
 from spikesim.energy.layout import Layout
 from spikesim.energy.updates import update_mix
@@ -78,7 +78,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @property
     def layer(self) -> str:
         """Qualified name of the module that is running."""
-        return (self._stack[-1] or "(root)") if self._stack else "(input)"
+        return (self._stack[-1] or "(root)") if self._stack else INPUT
 
     @contextmanager
     def watching(self, root: nn.Module) -> Iterator[None]:

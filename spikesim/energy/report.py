@@ -16,7 +16,6 @@ from spikesim.energy.conventions import CONVENTIONS
 from spikesim.energy.ledger import Ledger
 from spikesim.energy.pricing import TERMS, Priced, price
 from spikesim.energy.profile import Profile
-from spikesim.energy.units import format_energy
 from spikesim.viz import write_text
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ class EnergyReport:
         ann_ledger: counts of the baseline ANN on the same input.
         ann_name: which ANN that is.
         profile: the prices.
+        source: where the input comes from, in words; energies hold for such inputs only.
 
     Example:
         >>> import torch
@@ -50,6 +50,7 @@ class EnergyReport:
     ann_ledger: Ledger
     ann_name: str
     profile: Profile
+    source: str | None = None
 
     @property
     def priced(self) -> Priced:
@@ -99,22 +100,10 @@ class EnergyReport:
 
     @property
     def verdict(self) -> str:
-        """One sentence: does spiking win, against what, by how much."""
-        if self.ann_ledger is self.ledger:
-            return (
-                f"No spikes: {format_energy(self.dense_ann)} per inference dense, "
-                f"{format_energy(self.zero_skipping_ann)} zero-skipping ({self.profile.name})."
-            )
-        against = [
-            _clause(self.ratio_dense, "the dense ANN", self.dense_ann),
-            _clause(self.ratio_zero_skipping, "the zero-skipping ANN", self.zero_skipping_ann),
-        ]
-        wins = [ratio < 1 for ratio in (self.ratio_dense, self.ratio_zero_skipping)]
-        opening = "Spiking wins" if all(wins) else "Spiking wins only in part" if any(wins) else "Spiking loses"
-        return (
-            f"{opening}: {format_energy(self.energy)} per inference at T = {self.ledger.timesteps}, "
-            f"{' and '.join(against)} ({self.profile.name}; baseline: {self.ann_name})."
-        )
+        """Does spiking win, against what, by how much; and what the figures leave out."""
+        from spikesim.energy.verdict import verdict
+
+        return verdict(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in plain values; energies in joules per inference."""
@@ -134,6 +123,7 @@ class EnergyReport:
             },
             "timesteps": self.ledger.timesteps,
             "samples": self.ledger.samples,
+            "input": {"kind": self.ledger.input, "source": self.source},
             "unit": "J",
             "energy": {
                 "network": self.energy,
@@ -183,9 +173,3 @@ class EnergyReport:
 
 def _ratio(energy: float, baseline: float) -> float:
     return energy / baseline if baseline else float("inf")
-
-
-def _clause(ratio: float, against: str, baseline: float) -> str:
-    if ratio < 1:
-        return f"{1 / ratio if ratio else float('inf'):.2f}x less than {against} ({format_energy(baseline)})"
-    return f"{ratio:.2f}x {against} ({format_energy(baseline)})"

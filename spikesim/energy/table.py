@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -32,6 +33,10 @@ def _table(title: str, footer: bool = False) -> Table:
 
 def _share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.3f}" if math.isfinite(ratio) else "-"
 
 
 def layer_table(report: EnergyReport) -> Table:
@@ -77,12 +82,12 @@ def baseline_table(report: EnergyReport) -> Table:
     for title in ("analog layers", "network", "ANN", "network / ANN"):
         table.add_column(title, justify="left" if title == "analog layers" else "right")
     dense, skipping = report.dense_ann, report.zero_skipping_ann
-    table.add_row("dense", format_energy(report.energy), format_energy(dense), f"{report.ratio_dense:.3f}")
+    table.add_row("dense", format_energy(report.energy), format_energy(dense), _times(report.ratio_dense))
     table.add_row(
         "skipping zeros",
         format_energy(report.energy_zero_skipping),
         format_energy(skipping),
-        f"{report.ratio_zero_skipping:.3f}",
+        _times(report.ratio_zero_skipping),
     )
     return table
 
@@ -93,6 +98,8 @@ def show(report: EnergyReport, console: Console | None = None) -> None:
     console.print(layer_table(report))
     console.print(term_table(report))
     console.print(baseline_table(report))
+    if report.source is not None:
+        console.print(f"Input ({report.ledger.input}): {report.source}.", highlight=False, markup=False)
     console.print(report.verdict, highlight=False, markup=False)
     if report.unpriced:
         named = sorted({f"{u['operation']} in {u['layer']} ({u['of']})" for u in report.unpriced})

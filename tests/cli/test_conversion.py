@@ -93,12 +93,20 @@ def test_energy_of_an_event_network(spikesim, tmp_path, recordings):
         (["energy", "digits_cnn", "--calibration", "IMAGES", "--timesteps", "0"], "timesteps is 0"),
         (["energy", "conv_snn", "--recordings", "no/folder"], "no/folder"),
         (["energy", "conv_snn", "--recordings", "x", "--calibration", "IMAGES"], "give one kind of input"),
-        (["energy", "conv_snn", "--input-shape", "2,34,34", "--timesteps", "4"], "is a spiking network already"),
+        (["energy", "conv_snn", "--input-shape", "2,34,34", "--timesteps", "0"], "timesteps is 0"),
+        (["energy", "conv_snn", "--calibration", "IMAGES", "--timesteps", "4"], "is a spiking network already"),
+        (["energy", "conv_snn", "--input-shape", "1,34,34"], "fails on the inputs of uniform random noise"),
+        (["energy", "digits_cnn", "--recordings", "x"], "--recordings are for a spiking network"),
+        (["energy", "digits_cnn", "--calibration", "OTHER"], "[N, ...] = [4, 3, 8, 8]"),
+        (["convert", "digits_cnn", "--calibration", "OTHER"], "DigitsCNN fails on the inputs of"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--evaluate", "OTHER"], "DigitsCNN fails on the inputs"),
+        (["audit", "digits_cnn", "--input-shape", "3,8,8"], "DigitsCNN fails on the inputs of --input-shape"),
     ],
 )
 def test_bad_input_is_one_message(spikesim, tmp_path, weights, images, words, message):
     np.save(tmp_path / "plain.npy", np.ones((4, 1, 8, 8), np.float32))
-    files = {"WEIGHTS": weights, "IMAGES": images, "PLAIN": tmp_path / "plain.npy"}
+    np.savez(tmp_path / "other.npz", x=np.ones((4, 3, 8, 8), np.float32), y=np.zeros(4, np.int64))
+    files = {"WEIGHTS": weights, "IMAGES": images, "PLAIN": tmp_path / "plain.npy", "OTHER": tmp_path / "other.npz"}
     code, _, err = spikesim(*(files.get(word, word) for word in words))
     assert code == 1, err
     assert message in err and "Traceback" not in err

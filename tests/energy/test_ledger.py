@@ -269,3 +269,34 @@ def test_views_of_the_ledger_agree():
         assert int(ledger.per_step(column).sum()) == total[column]
         assert sum(row.get(column, 0) for _, _, row in ledger.rows()) == total[column]
     assert [layer["name"] for layer in ledger.to_dict()["layers"]] == list(ledger.layers)
+
+
+@pytest.mark.parametrize("declared", ["analog", "events"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_input_that_is_not_finite_is_refused(declared, value):
+    network = Network(nn.Sequential(nn.Linear(4, 2), IF()))
+    with pytest.raises(LedgerError, match=r"network input of shape \[2, 1, 4\] holds NaN or infinite"):
+        Ledger.record(network, torch.full((2, 1, 4), value), input=declared)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.5])
+def test_an_input_that_is_no_count_is_blamed_itself(value):
+    network = Network(nn.Sequential(nn.Linear(4, 2), IF()))
+    with pytest.raises(LedgerError, match=r"network input is declared as graded.*correct x") as raised:
+        Ledger.record(network, torch.full((2, 1, 4), value), input="events")
+    assert "emits" not in str(raised.value)
+
+
+@pytest.mark.parametrize("module", [nn.Linear(4, 2), nn.BatchNorm2d(4), nn.Conv1d(2, 3, 9)])
+def test_an_input_that_the_model_does_not_take_is_named(module):
+    with pytest.raises(LedgerError, match=rf"{type(module).__name__} fails on its input of shape \[2, 3\]: .+"):
+        Ledger.record(module, torch.rand(2, 3), input="analog")
+
+
+def test_a_failure_of_the_recorder_is_not_blamed_on_the_input(monkeypatch):
+    def broken(recorder, op):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("spikesim.energy.rules.apply_rule", broken)
+    with pytest.raises(RuntimeError, match="a defect"):
+        Ledger.record(nn.Linear(4, 2), torch.rand(2, 4), input="analog")

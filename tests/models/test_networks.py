@@ -1,9 +1,8 @@
 import pytest
 import torch
-from torch import nn
 
 from spikesim.errors import ConfigError
-from spikesim.models import conv_snn, digits_cnn, fold_batchnorm
+from spikesim.models import conv_snn, digits_cnn
 from spikesim.neurons import LIF
 
 
@@ -43,32 +42,3 @@ def test_impossible_sizes_are_named(options):
     if "size" not in options and "channels" not in options:
         with pytest.raises(ConfigError, match="positive"):
             digits_cnn(**options)
-
-
-def _trained_statistics(model):
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            nn.init.uniform_(module.running_mean, -1, 1)
-            nn.init.uniform_(module.running_var, 0.5, 2)
-            nn.init.uniform_(module.weight, 0.5, 2)
-            nn.init.uniform_(module.bias, -1, 1)
-    return model.eval()
-
-
-def test_folding_keeps_the_outputs_and_the_model():
-    torch.manual_seed(0)
-    ann = _trained_statistics(digits_cnn(width=4)).double()
-    before = {name: value.clone() for name, value in ann.state_dict().items()}
-    folded, x = fold_batchnorm(ann), torch.rand(5, 1, 8, 8, dtype=torch.float64)
-    torch.testing.assert_close(folded(x), ann(x))
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
-    assert all(torch.equal(before[name], value) for name, value in ann.state_dict().items())
-
-
-def test_folding_knows_linear_layers_and_leaves_lone_norms():
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.BatchNorm1d(4))
-    model = _trained_statistics(model).double()
-    folded, x = fold_batchnorm(model), torch.rand(5, 3, dtype=torch.float64)
-    torch.testing.assert_close(folded(x), model(x))
-    assert [type(m).__name__ for m in folded] == ["BatchNorm1d", "Linear", "Identity", "ReLU", "BatchNorm1d"]

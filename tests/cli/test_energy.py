@@ -1,0 +1,87 @@
+"""What spikesim energy counts on, and how fairly."""
+
+import json
+
+import pytest
+
+_NET = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c1, self.b1 = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.c2, self.b2 = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.fc = nn.Linear(256, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.b1(self.c1(x)))
+        return self.fc(torch.relu(self.b2(self.c2(x)) + x).flatten(1))
+
+
+def build():
+    torch.manual_seed(0)
+    return Net()
+
+
+class Branching(nn.Sequential):
+    def forward(self, x):
+        return super().forward(x) if isinstance(x, torch.Tensor) else x
+
+
+def branching():
+    return Branching(nn.Linear(3, 4), nn.Tanh(), nn.BatchNorm1d(4), nn.Linear(4, 2))
+"""
+
+
+@pytest.fixture
+def run(spikesim, tmp_path, monkeypatch):
+    (tmp_path / "attribute_net.py").write_text(_NET)
+    monkeypatch.chdir(tmp_path)
+
+    def energy(*words):
+        code, out, err = spikesim("energy", *words, "--json", tmp_path / "e.json")
+        assert code == 0, err
+        return json.loads((tmp_path / "e.json").read_text()), out, err
+
+    return energy
+
+
+def test_an_ann_of_attributes_is_folded_as_its_conversion_is(run, images):
+    report, _, err = run("attribute_net:build", "--calibration", images, "--timesteps", 4, "--samples", 4)
+    columns = {c for layer in report["ann_ledger"]["layers"] for c in layer["counts"]}
+    assert "op_mul" not in columns and "batch-norm" not in err
+    assert "op_mul" in {
+        c
+        for layer in run("attribute_net:build", "--calibration", images, "--no-fold")[0]["ledger"]["layers"]
+        for c in layer["counts"]
+    }
+
+
+def test_a_norm_that_stays_is_named(run):
+    _, _, err = run("attribute_net:branching", "--input-shape", "3")
+    assert "batch-norm cannot be folded and is charged as layers of its own: 2" in err
+
+
+def test_a_shape_is_that_of_one_step_of_one_sample(run):
+    words = ["conv_snn", "--set", "width=2", "--set", "size=8", "--input-shape", "2,8,8"]
+    report, out, _ = run(*words)
+    assert (report["timesteps"], report["samples"]) == (10, 8)
+    assert "uniform random noise" in out and "say little" in report["input"]["source"]
+    report, out, _ = run(*words, "--timesteps", 3, "--samples", 20, "--input", "events")
+    assert (report["timesteps"], report["samples"]) == (3, 20)
+    assert report["input"]["kind"] == "events" and "random events" in out
+    first = report["ledger"]["layers"][0]["counts"]
+    assert sum(first["synops_graded"]) > 0 and "mac_dense" not in first
+
+
+def test_data_is_named_as_the_source(run, images):
+    report, out, _ = run("digits_cnn", "--set", "width=2", "--calibration", images, "--samples", 12)
+    assert report["samples"] == 12 and report["input"]["source"] == str(images)
+    assert "noise" not in out
+
+
+def test_negative_samples_are_a_usage_error(spikesim):
+    assert spikesim("energy", "digits_cnn", "--input-shape", "1,8,8", "--samples", -3)[0] == 2
