@@ -9,8 +9,11 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from spikesim.converters.canonical import Canonical, canonicalise
+from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.trace import TraceFailure
-from spikesim.converters.verdicts import Verdict
+from spikesim.converters.verdicts import Verdict, hint
+from spikesim.converters.vocabulary import MODULES
+from spikesim.dynamics import TimeAware
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -123,8 +126,8 @@ def audit(model: nn.Module, example: torch.Tensor) -> Audit:
         example: An input ``[N, ...]`` with at least one sample.
 
     Returns:
-        The audit. A model that cannot be traced (a Python branch on data, for instance) gives one unsupported row
-        that names the line.
+        The audit. A model that cannot be traced (a Python branch on data, for instance) gives an unsupported row
+        that names the line, and one for each module that has no rule.
 
     Raises:
         ConversionError: The example does not pass through the model.
@@ -156,9 +159,28 @@ def audited(model: nn.Module, example: torch.Tensor) -> tuple[Audit, Canonical |
         canonical = canonicalise(model, example)
     except TraceFailure as error:
         row = AuditRow(name="forward", op=name, shape=None, verdict=Verdict.UNSUPPORTED, detail=str(error))
-        return Audit(model=name, rows=[row]), None
+        return Audit(model=name, rows=[row, *_parts(model)]), None
     rows = [
         AuditRow(name=o.name, op=o.op, shape=o.shape, verdict=o.finding.verdict, detail=o.finding.detail)
         for o in canonical.operations
     ]
     return Audit(model=name, rows=rows), canonical
+
+
+def _parts(model: nn.Module) -> list[AuditRow]:
+    """Modules of a model that cannot be traced which would be refused anyway."""
+    known = tuple(kind for kinds, _ in MODULES for kind in kinds)
+    bad = [
+        (name, type(part).__name__, hint(type(part).__name__))
+        for name, part in model.named_modules()
+        if name and type(part).__module__.startswith("torch.nn.modules") and not _is_container(part)
+        if not isinstance(part, (*known, TimeAware))
+    ]
+    return [
+        AuditRow(name=name, op=op, shape=None, verdict=Verdict.UNSUPPORTED, detail=detail)
+        for name, op, detail in [*bad, *hidden_effects(model)]
+    ]
+
+
+def _is_container(part: nn.Module) -> bool:
+    return isinstance(part, nn.Sequential | nn.ModuleList | nn.ModuleDict)

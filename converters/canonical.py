@@ -99,7 +99,7 @@ def canonicalise(model: nn.Module, example: torch.Tensor, *, lift: bool = True) 
 
 
 def _canonicalise(model: nn.Module, example: torch.Tensor, lift: bool) -> Canonical:
-    bench = Workbench(trace(model), example)
+    bench = Workbench(trace(model, example), example)
     listed = [(n.name, _describe(bench, n), n.meta["shape"]) for n in bench.graph.nodes if n.op.startswith("call_")]
     _check_output(bench)
     for node in list(bench.graph.nodes):

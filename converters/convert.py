@@ -116,7 +116,8 @@ def convert(
         >>> report.spiking_layers, bool((network(x) - ann(x)).abs().max() < 0.05)
         (1, True)
     """
-    if isinstance(timesteps, bool) or not isinstance(timesteps, Integral) or timesteps < 1:
+    whole: object = timesteps
+    if isinstance(whole, bool) or not isinstance(whole, Integral) or int(whole) < 1:
         raise TimestepsError(f"timesteps is {timesteps!r}, but it must be a whole number of at least 1")
     timesteps = int(timesteps)
     if granularity not in ("channel", "layer"):

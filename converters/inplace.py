@@ -12,7 +12,21 @@ from spikesim.converters.verdicts import Verdict
 from spikesim.converters.workbench import Workbench
 
 _FUNCTIONS = {operator.iadd, operator.isub, operator.imul, operator.itruediv}
-_VIEWS = {"view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "unflatten", "detach"}
+_VIEWS = {
+    "view",
+    "reshape",
+    "flatten",
+    "squeeze",
+    "unsqueeze",
+    "contiguous",
+    "unflatten",
+    "detach",
+    "float",
+    "double",
+    "to",
+    "type",
+    "type_as",
+}
 
 
 def writes_in_place(bench: Workbench, node: fx.Node) -> bool:

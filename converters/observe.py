@@ -93,7 +93,8 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Ob
     for node in graph.graph.nodes:
         if node.op == "call_module" and isinstance(graph.get_submodule(node.target), Rectifier):
             handles.append(graph.get_submodule(node.target).register_forward_hook(_count(node.name, histograms)))
-    samples, largest, kept = 0, 0.0, []
+    samples, largest = 0, 0.0
+    kept: list[Tensor] = []
     try:
         with torch.no_grad():
             for raw in inputs_of(data):

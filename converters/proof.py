@@ -25,7 +25,8 @@ class Proof(BaseModel):
         spiking_layers: Neuron layers, each with binary spikes.
         linear: Linear nodes by kind: layers, mean pools, reshapes, sums, concatenations, sums over time.
         max_pools: Names of max-pools; they compare currents and are no activation function.
-        analog_nonlinearities: Always empty: anything else fails the proof.
+        analog_nonlinearities: Activation functions that are left: always empty, or the proof fails. Max-pools,
+            which are not linear either, are listed above.
 
     Example:
         >>> from spikesim.converters.proof import Proof

@@ -167,9 +167,11 @@ class ConversionReport(BaseModel):
             shape = " x ".join(map(str, layer.shape))
             rate, spikes = f"{layer.firing_rate:.3f}", f"{layer.spikes_per_sample:.0f}"
             table.add_row(escape(layer.name), shape, thresholds, str(layer.dead_channels), rate, spikes)
+        count = len(self.proof.max_pools)
         table.caption = (
-            f"bias calibration: {self.bias_calibration}. Analog nonlinearities left: none; "
-            f"max-pools of currents: {', '.join(self.proof.max_pools) or 'none'}."
+            f"bias calibration: {self.bias_calibration}. No activation function is left beside the neurons; "
+            f"{count} max-pool{'s' * (count != 1)} {'act' if count != 1 else 'acts'} on currents or their running sums"
+            f"{': ' * bool(count)}{', '.join(self.proof.max_pools)}."
         )
         return table
 

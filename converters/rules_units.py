@@ -33,6 +33,28 @@ def drop(bench: Workbench, node: fx.Node) -> None:
     return None
 
 
+def copy_of(bench: Workbench, node: fx.Node) -> None:
+    """A copy, or a cast to the dtype that the tensor has already: nothing.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import audit
+        >>> class Net(nn.Module):
+        ...     def forward(self, x):
+        ...         return x.clone().float()
+        ...
+        >>> [row.verdict.value for row in audit(Net(), torch.zeros(1, 2)).rows]
+        ['exact', 'exact']
+    """
+    before, after = source(node).meta["dtype"], node.meta["dtype"]
+    if before != after:
+        why = f"it casts {before} to {after} inside the model: cast the model and its input as a whole"
+        return refuse(bench, node, "cast", why)
+    bench.note(node, Verdict.EXACT, "a copy, removed")
+    return bench.remove(node)
+
+
 def rectify(bench: Workbench, node: fx.Node) -> None:
     """ReLU, ReLU6, Hardtanh(0, c), clamp(0, c).
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from spikesim.converters.shape_queries import ShapeOracle
 from spikesim.dynamics import TimeAware
 from spikesim.errors import ConversionError
 
@@ -33,6 +34,12 @@ class TraceFailure(ConversionError):  # noqa: N818 - it reports on the model; ca
 class _InplaceProxy(fx.Proxy):
     """A proxy that records ``y += x`` as in-place; fx would silently record ``y = y + x``."""
 
+    def __getattr__(self, name: str) -> fx.proxy.Attribute:
+        return _ShapeProxy(self, name)
+
+    def __len__(self) -> int:
+        return _len(self)
+
     def _inplace(self, function: Callable[..., Any], other: object) -> fx.Proxy:
         return self.tracer.create_proxy("call_function", function, (self, other), {})
 
@@ -49,8 +56,49 @@ class _InplaceProxy(fx.Proxy):
         return self._inplace(operator.itruediv, other)
 
 
+def _len(self: fx.Proxy) -> int:
+    length: int | None = self.tracer.ask(self.node, len) if isinstance(self.tracer, _Tracer) else None
+    if length is None:
+        raise RuntimeError("len() of a batch or of data is control flow")
+    return length
+
+
+class _ShapeProxy(fx.proxy.Attribute):
+    """An attribute of a tensor, such as its shape, whose length is known while tracing."""
+
+    def __len__(self) -> int:
+        return _len(self)
+
+
 class _Tracer(fx.Tracer):
-    """Gives the forward one tensor; its other arguments keep their Python defaults."""
+    """Gives the forward one tensor; its other arguments keep their Python defaults.
+
+    Args:
+        ask: A function of the value of a node, if shapes alone decide it, or None.
+    """
+
+    def __init__(self, ask: Callable[[fx.Node, Callable[[Any], Any]], Any]) -> None:
+        super().__init__()
+        self._answer, self._asking = ask, False
+
+    def ask(self, node: fx.Node, what: Callable[[Any], Any]) -> Any:
+        """What shapes say of a node; modules run as they are meanwhile."""
+        self._asking = True
+        try:
+            return self._answer(node, what)
+        finally:
+            self._asking = False
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Record a call, unless a question is being answered."""
+        return forward(*args, **kwargs) if self._asking else super().call_module(m, forward, args, kwargs)
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        """Let the forward branch on shapes; a branch on data stays an error."""
+        known = self.ask(obj.node, bool)
+        return super().to_bool(obj) if known is None else bool(known)
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
         return root_fn, [self.root, self.create_proxy("placeholder", "x", (), {})]
@@ -82,11 +130,12 @@ def own_randomness(like: torch.Tensor) -> AbstractContextManager[None]:
     return torch.random.fork_rng(devices=[like.device] if like.is_cuda else [])
 
 
-def trace(model: nn.Module) -> fx.GraphModule:
+def trace(model: nn.Module, example: torch.Tensor | None = None) -> fx.GraphModule:
     """Trace a copy of ``model`` in eval mode; the model itself is not touched.
 
     Args:
         model: A module whose forward takes one tensor and returns one tensor.
+        example: An input; with it, checks of shapes (``if x.dim() != 2``) are decided while tracing.
 
     Returns:
         A graph over copied weights, in eval mode.
@@ -104,9 +153,10 @@ def trace(model: nn.Module) -> fx.GraphModule:
     if spiking is not None:
         raise TraceFailure(f"'{spiking}' is a spiking neuron, so that the model is already spiking: give the ANN")
     root = _copied(model).eval()
-    tracer = _Tracer()
+    tracer = _Tracer(lambda node, what: None if example is None else oracle.answer(node, what))
     if tracer.is_leaf_module(root, "model"):
         root = nn.Sequential(root)
+    oracle = ShapeOracle(copy.deepcopy(root), torch.zeros(1) if example is None else example)
     try:
         graph = tracer.trace(root)
     except Exception as error:
@@ -189,8 +239,8 @@ def _explain(model: nn.Module, error: Exception) -> str:
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
     if "control flow" in said or "cannot be interpreted as an integer" in said or "__int__" in said:
         remedy = (
-            "a Python branch or loop depends on the data (or on a shape); convert the branch that is taken: "
-            "put it in a module of its own, use torch.clamp/torch.where, or decide by an attribute set in __init__"
+            "a Python branch or loop depends on the data (or on the batch size, or a loop on a shape); convert the "
+            "branch that is taken: put it in a module of its own, or decide by an attribute set in __init__"
         )
     elif "missing" in said and "argument" in said:
         remedy = "the forward needs more than one tensor; wrap the model so that it takes one tensor"

@@ -36,7 +36,9 @@ CALLS: dict[str, Rule] = {
     **dict.fromkeys([f"conv_transpose{d}d" for d in "123"], layers.functional_linear),
     **dict.fromkeys(_POOLS, units.functional_pool),
     **dict.fromkeys(["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"], units.drop),
-    **dict.fromkeys(["contiguous", "detach", "identity"], units.drop),
+    **dict.fromkeys(["contiguous", "detach"], units.drop),
+    **dict.fromkeys(["clone", "float", "double", "to", "type", "type_as"], units.copy_of),
+    **dict.fromkeys(["neg", "negative"], joins.negate),
     "mean": units.mean,
     "batch_norm": layers.functional_norm,
 }

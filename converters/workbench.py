@@ -17,8 +17,9 @@ class Workbench:
     """A traced copy that rewrites may change.
 
     Each node carries ``meta["origin"]`` (name of the operation in the traced model), ``meta["shape"]`` (shape of
-    one sample, None where the first axis is not the batch), ``meta["constant"]`` (the tensor, where it does not
-    depend on the input), ``meta["plain"]`` (no tensor) and ``meta["value"]`` (its value, if batch does not matter).
+    one sample, None where the first axis is not the batch), ``meta["dtype"]``, ``meta["constant"]`` (the tensor,
+    where it does not depend on the input), ``meta["plain"]`` (no tensor) and ``meta["value"]`` (its value, if batch
+    does not matter).
 
     Args:
         traced: Graph over copied weights.
@@ -56,6 +57,7 @@ class Workbench:
             tensors = isinstance(one, torch.Tensor) and isinstance(two, torch.Tensor)
             node.meta["constant"] = one if fixed and tensors else None
             node.meta["shape"] = _per_sample(one, two) if tensors and not fixed else None
+            node.meta["dtype"] = one.dtype if isinstance(one, torch.Tensor) else None
             node.meta["plain"] = _is_plain(one)
             node.meta["value"] = one if _is_plain(one) and one == two else None
 
