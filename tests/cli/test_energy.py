@@ -28,7 +28,7 @@ def build():
 
 class Branching(nn.Sequential):
     def forward(self, x):
-        return super().forward(x) if isinstance(x, torch.Tensor) else x
+        return super().forward(x) if isinstance(x, torch.Tensor) else x[:, :2]
 
 
 def branching():

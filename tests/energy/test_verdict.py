@@ -36,12 +36,12 @@ def synops_only():
 def test_no_verdict_without_a_price_of_macs(synops_only):
     report = energy_report(network(), torch.rand(5, 64), input="analog", profile=synops_only)
     assert report.verdict.startswith("No verdict: profile no-macs prices no MACs")
-    assert "not priced" in report.verdict and " inf" not in report.verdict and "infx" not in report.verdict
+    assert "not priced" in report.verdict and "infx" not in report.verdict
     plain = energy_report(nn.Linear(3, 2), torch.rand(2, 3), input="analog", profile=synops_only)
     assert plain.verdict.startswith("No verdict")
     out = io.StringIO()
     report.show(Console(file=out, width=200, color_system=None))
-    assert "inf" not in out.getvalue().replace("inference", "").replace("per inf", "")
+    assert not {"inf", "infx"} & set(out.getvalue().split())
 
 
 def test_no_verdict_against_a_baseline_without_macs():
