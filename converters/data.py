@@ -87,12 +87,12 @@ def check_shape(x: Tensor, expected: tuple[int, ...], what: str) -> None:
         >>> check_shape(torch.zeros(2, 3), (4,), "calibration")
         Traceback (most recent call last):
         ...
-        spikesim.errors.CalibrationError: a calibration batch holds samples of shape (3,), but the first sample \
+        spikesim.errors.CalibrationError: the calibration data hold a batch of samples of shape (3,), but the first sample \
 has shape (4,): bring all samples to one shape
     """
     if tuple(x.shape[1:]) != tuple(expected):
         raise CalibrationError(
-            f"a {what} batch holds samples of shape {tuple(x.shape[1:])}, but the first sample has shape "
+            f"the {what} data hold a batch of samples of shape {tuple(x.shape[1:])}, but the first sample has shape "
             f"{tuple(expected)}: bring all samples to one shape"
         )
 

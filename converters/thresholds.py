@@ -139,7 +139,7 @@ def parse_threshold(spec: str | Threshold, timesteps: int) -> tuple[str, Thresho
         return f"mse(T={timesteps})", partial(mse_threshold, timesteps=timesteps)
     if spec == "max":
         return "max", maximum_threshold
-    match = re.fullmatch(r"percentile(?:\((\d+(?:\.\d+)?)\))?", spec)
+    match = re.fullmatch(r"percentile(?:\((\d+(?:\.\d+)?)\))?", str(spec))
     if match:
         p = float(match[1] or 99.9)
         if 0 < p <= 100:

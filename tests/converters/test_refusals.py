@@ -114,6 +114,8 @@ def test_timesteps(timesteps: object) -> None:
 def test_unknown_settings() -> None:
     with pytest.raises(ConfigError, match="threshold is 'best'"):
         convert(mlp(), X, timesteps=4, threshold="best")
+    with pytest.raises(ConfigError, match="threshold is None"):
+        convert(mlp(), X, timesteps=4, threshold=None)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="granularity is 'neuron'"):
         convert(mlp(), X, timesteps=4, granularity="neuron")  # type: ignore[arg-type]
 
@@ -168,9 +170,9 @@ def test_threshold_functions_are_kept_below_the_cap() -> None:
 def test_batches_of_another_shape() -> None:
     model = nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
     first, second = torch.rand(4, 1, 8), torch.rand(4, 1, 9)
-    with pytest.raises(CalibrationError, match=r"calibration batch .* \(1, 9\).* \(1, 8\)"):
+    with pytest.raises(CalibrationError, match=r"calibration data hold .* \(1, 9\).* \(1, 8\)"):
         convert(model, [first, second], timesteps=4)
-    with pytest.raises(CalibrationError, match=r"evaluation batch .* \(1, 9\).* \(1, 8\)"):
+    with pytest.raises(CalibrationError, match=r"evaluation data hold .* \(1, 9\).* \(1, 8\)"):
         convert(model, first, timesteps=4, evaluate=(second, torch.zeros(4, dtype=torch.long)))
 
 
