@@ -87,8 +87,8 @@ def check_shape(x: Tensor, expected: tuple[int, ...], what: str) -> None:
         >>> check_shape(torch.zeros(2, 3), (4,), "calibration")
         Traceback (most recent call last):
         ...
-        spikesim.errors.CalibrationError: the calibration data hold a batch of samples of shape (3,), but the first sample \
-has shape (4,): bring all samples to one shape
+        spikesim.errors.CalibrationError: the calibration data hold a batch of samples of shape (3,), but the first \
+sample has shape (4,): bring all samples to one shape
     """
     if tuple(x.shape[1:]) != tuple(expected):
         raise CalibrationError(
