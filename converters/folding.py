@@ -72,7 +72,7 @@ def folding_error(model: nn.Module, ann: fx.GraphModule, samples: Tensor) -> flo
         The relative difference; NaN where the model's outputs are not finite.
 
     Raises:
-        ConversionError: The difference is above 1e-3.
+        ConversionError: The difference is above 1e-3, or the shapes differ.
 
     Example:
         >>> import torch
@@ -91,7 +91,13 @@ def folding_error(model: nn.Module, ann: fx.GraphModule, samples: Tensor) -> flo
             expected: Any = runner(rows.clone())
         if not bool(torch.isfinite(expected).all()):
             return float("nan")
-        difference = (ann(rows.clone()) - expected).abs().max().item()
+        found: Tensor = ann(rows.clone())
+        if found.shape != expected.shape:
+            raise ConversionError(
+                f"the folded network gives {tuple(found.shape)} where the model gives {tuple(expected.shape)}, so that a "
+                "branch on the shape of the input is likely: write the forward without it"
+            )
+        difference = (found - expected).abs().max().item()
         worst = difference if difference != difference else max(worst, difference)
         largest = max(largest, expected.abs().max().item())
     error = worst / max(largest, 1e-12)

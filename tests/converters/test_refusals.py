@@ -205,3 +205,12 @@ def test_spiking_models_are_told_so() -> None:
 
 def test_timesteps_of_numpy() -> None:
     assert convert(mlp(), X, timesteps=np.int64(3)).report.timesteps == 3  # type: ignore[arg-type]
+
+
+def test_a_folded_form_of_another_shape_is_a_conversion_error():
+    from spikesim.converters.folding import folding_error
+    from spikesim.converters.trace import trace
+
+    model, other = nn.Sequential(nn.Linear(4, 3)), trace(nn.Sequential(nn.Linear(4, 2)))
+    with pytest.raises(ConversionError, match=r"gives \(5, 2\) where the model gives \(5, 3\)"):
+        folding_error(model, other, torch.rand(5, 4))
