@@ -94,8 +94,8 @@ def folding_error(model: nn.Module, ann: fx.GraphModule, samples: Tensor) -> flo
         found: Tensor = ann(rows.clone())
         if found.shape != expected.shape:
             raise ConversionError(
-                f"the folded network gives {tuple(found.shape)} where the model gives {tuple(expected.shape)}, so that a "
-                "branch on the shape of the input is likely: write the forward without it"
+                f"the folded network gives {tuple(found.shape)} where the model gives {tuple(expected.shape)}, so "
+                "that a branch on the shape of the input is likely: write the forward without it"
             )
         difference = (found - expected).abs().max().item()
         worst = difference if difference != difference else max(worst, difference)
