@@ -47,6 +47,11 @@ def _flags(config):
     return [word for name in names for word in (f"--{name.replace('_', '-')}", getattr(config, name))]
 
 
+def _hear_interrupts():
+    # A shell starts its background jobs with SIGINT ignored, and children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _interrupt_after_an_epoch(process, folder):
     deadline = time.monotonic() + 100
     while not (folder / "checkpoints" / "last.ckpt").exists():
@@ -64,6 +69,7 @@ def test_interrupted_and_resumed_equals_unbroken(tiny, tmp_path, monkeypatch):
     process = subprocess.Popen(
         _spikesim("train", tiny.data, *_flags(tiny)),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, "SLOW": "0.5"},
+        preexec_fn=_hear_interrupts,
     )  # fmt: skip
     _, errors = _interrupt_after_an_epoch(process, tiny.out)
     assert process.returncode == 130, errors
