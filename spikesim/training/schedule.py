@@ -23,5 +23,6 @@ def warmup_cosine(step: int, warmup: int, total: int) -> float:
     """
     if step < warmup:
         return (step + 1) / warmup
-    progress = (step - warmup) / max(1, total - warmup)
-    return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+    if step >= total:  # also where the rise takes the whole run
+        return 0.0
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))

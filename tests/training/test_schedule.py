@@ -1,10 +1,11 @@
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pytest import approx
 
 from spikesim.training.schedule import warmup_cosine
 
 
+@example(total=2, share=0.75)
 @given(total=st.integers(2, 500), share=st.floats(0, 0.9))
 def test_rises_to_one_then_falls_to_almost_zero(total, share):
     warmup = round(share * total)
