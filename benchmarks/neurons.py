@@ -1,136 +1,191 @@
 """How long does a LIF layer take, forward and backward, beside its peers and beside memory itself?
 
-All contestants run in one process, in random order, with the same threads and the same allocator
-settings: hard reset, arc-tangent surrogate, reset not detached. The floor is a copy of as many bytes as
-the fused kernels must move (8 per element forward, 24 forward plus backward with the potential kept).
+Every group (T, N, threads, allocator) runs in a process of its own, all contestants interleaved in it; results are
+written after each group, so that a sweep can be stopped and called again. Floors: a non-temporal copy, scaled to 8
+bytes per element forward and 20 forward plus backward, measured in the same group.
 
-    python benchmarks/neurons.py --steps 16 --neurons 1000000
+    python benchmarks/neurons.py                                # T 4, 16, 64, 100 x N 1e4 ... 4e6 x 1, 2 threads
+    python benchmarks/neurons.py --steps 16 --neurons 1e6 --threads 2
+    python benchmarks/neurons.py --default-malloc               # the same without the allocator settings
+    python benchmarks/neurons.py --memory --steps 16 --neurons 1e6
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
-from collections.abc import Callable
+import json
+import time
+from dataclasses import replace
 
-# Fresh large tensors otherwise cost more in page faults than any kernel: the same remedy for everyone.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "17179869184", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
-if "--default-malloc" not in sys.argv and any(os.environ.get(k) != v for k, v in ALLOCATOR.items()):
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ALLOCATOR})
+from harness import Peak, Results, child, interleave, machine, show
 
-import torch  # noqa: E402
-from harness import interleave, report  # noqa: E402
-
-from spikesim.neurons import LIF  # noqa: E402
+BYTES = {"forward": 8, "forward + backward": 20}
 
 
-def ours() -> Callable[[torch.Tensor], torch.Tensor]:
-    neuron = LIF(2.0, reset="zero")
-    return lambda x: neuron(x)
+def group_name(steps: int, neurons: int, threads: int) -> str:
+    return f"T={steps} N={neurons} threads={threads}"
 
 
-def snntorch_leaky() -> Callable[[torch.Tensor], torch.Tensor]:
-    import snntorch
-    from snntorch import surrogate
-
-    neuron = snntorch.Leaky(beta=0.5, spike_grad=surrogate.atan(alpha=2.0), reset_mechanism="zero")
-
-    def run(x: torch.Tensor) -> torch.Tensor:
-        state, spikes = torch.zeros_like(x[0]), []
-        for row in x.unbind(0):
-            spike, state = neuron(row, state)
-            spikes.append(spike)
-        return torch.stack(spikes)
-
-    return run
+def budget_mib(share: float = 0.7) -> float:
+    with open("/proc/meminfo") as file:
+        return share * next(int(line.split()[1]) for line in file if line.startswith("MemAvailable")) / 1024
 
 
-def spikingjelly_lif() -> Callable[[torch.Tensor], torch.Tensor]:
-    from spikingjelly.activation_based import functional, neuron, surrogate
+def measure(arguments: argparse.Namespace) -> None:
+    """One group, in this process; the JSON goes to the last line of standard output."""
+    import contestants
+    import torch
+    from floor import copies
 
-    node = neuron.LIFNode(tau=2.0, surrogate_function=surrogate.ATan(alpha=2.0), detach_reset=False, step_mode="m")
+    torch.set_num_threads(arguments.threads[0])
+    torch.manual_seed(0)
+    (steps,), (neurons,) = arguments.steps, arguments.neurons
+    elements = steps * neurons
+    mib = elements * 4 / 2**20
+    allowed = arguments.memory_mib or budget_mib()
+    skipped = {}
+    for name in arguments.contestants:
+        tensors = {**contestants.CONTESTANTS, **contestants.EXTRA}[name][1]
+        if (tensors + 6) * mib > allowed:
+            skipped[name] = f"needs about {tensors * mib / 1024:.0f} GiB"
+    layers, missing = contestants.build([n for n in arguments.contestants if n not in skipped])
+    skipped |= missing
+    contestants.check(layers)
+    x, grad = torch.randn(steps, 1, neurons), torch.randn(steps, 1, neurons)
+    x.clamp_(-8, 8)
 
-    def run(x: torch.Tensor) -> torch.Tensor:
-        functional.reset_net(node)
-        return node(x)
+    def forward(layer):
+        def call():
+            with torch.no_grad():
+                return layer(x)
 
-    return run
+        return call
+
+    def both(layer):
+        def call():
+            leaf = x.detach().requires_grad_()
+            layer(leaf).backward(grad)
+
+        return call
+
+    rows = {"skipped": skipped}
+    compiled_in = {}
+    for what, wrap in (("forward", forward), ("forward + backward", both)):
+        calls = {name: wrap(layer) for name, layer in layers.items()}
+        for name in [n for n in calls if "compile" in n]:
+            begin = time.perf_counter()
+            try:
+                calls[name]()
+                compiled_in[what] = time.perf_counter() - begin
+            except Exception as error:  # inductor fails in many ways; the others go on
+                skipped[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+                del calls[name], layers[name]
+        times = interleave({**copies(elements), **calls}, arguments.rounds, seconds=arguments.seconds)
+        scale = BYTES[what] / 8
+        for name in [n for n in times if n.startswith("floor")]:
+            sample = times.pop(name)
+            scaled = replace(sample, seconds=[s * scale for s in sample.seconds])
+            times[f"{name}, {BYTES[what]} B"] = scaled
+        floor = times[f"floor: non-temporal copy, {BYTES[what]} B"].median
+        title = f"{what}, {group_name(steps, neurons, arguments.threads[0])}, {mib:.1f} MiB a tensor"
+        rows[what] = {"floor_ms": floor * 1e3, "contestants": show(title, times, floor)}
+    for name, why in skipped.items():
+        print(f"  skipped {name}: {why}")
+    print(json.dumps({**rows, "compile_seconds": compiled_in, "machine": machine()}), flush=True)
 
 
-def norse_lif() -> Callable[[torch.Tensor], torch.Tensor]:
-    import norse.torch as norse
+def measure_memory(arguments: argparse.Namespace) -> None:
+    """Peak resident memory of forward plus backward of one contestant, above input and output gradient."""
+    import contestants
+    import torch
 
-    layer = norse.Lift(norse.LIFBoxCell())
-    return lambda x: layer(x)[0]
+    torch.set_num_threads(arguments.threads[0])
+    (steps,), (neurons,), (name,) = arguments.steps, arguments.neurons, arguments.contestants
+    layers, skipped = contestants.build([name])
+    if skipped:
+        print(json.dumps({"skipped": skipped[name]}))
+        return
+    layer = layers[name]
+    shape = (steps, 1, neurons)
+
+    def both(x, grad):
+        leaf = x.detach().requires_grad_()
+        layer(leaf).backward(grad)
+        return leaf.grad
+
+    # Compiles and warms every pool without a large allocation; torch.compile needs the shape itself.
+    warm = shape if "compile" in name else (steps, 1, 4096)
+    both(torch.randn(warm), torch.randn(warm))
+    x, grad = torch.randn(shape), torch.randn(shape)
+    with Peak() as peak:
+        for _ in range(3):
+            both(x, grad)
+    mib = steps * neurons * 4 / 2**20
+    print(json.dumps({"peak_mib": peak.mib, "tensors": peak.mib / mib, "tensor_mib": mib, "method": peak.method}))
 
 
-def torch_loop() -> Callable[[torch.Tensor], torch.Tensor]:
-    neuron = LIF(2.0, reset="zero")
+def sweep(arguments: argparse.Namespace) -> None:
+    suffix = "-default-malloc" if arguments.default_malloc else ""
+    results = Results(f"{'neurons-memory' if arguments.memory else 'neurons'}{suffix}", arguments.again)
+    passed = ["--seconds", str(arguments.seconds), "--rounds", str(arguments.rounds)]
+    if arguments.memory_mib:
+        passed += ["--memory-mib", str(arguments.memory_mib)]
+    sizes = [(t, n, k) for k in arguments.threads for t in arguments.steps for n in arguments.neurons]
+    for index, (steps, neurons, threads) in enumerate(sizes, 1):
+        group = group_name(steps, neurons, threads)
+        if group in results:
+            print(f"[{index}/{len(sizes)}] {group}: in the file already (--again measures anew)")
+            continue
+        print(f"\n[{index}/{len(sizes)}] {group}", flush=True)
+        one = ["--child", "--steps", str(steps), "--neurons", str(neurons), "--threads", str(threads), *passed]
+        if not arguments.memory:
+            row = child([*one, "--contestants", *arguments.contestants], arguments.default_malloc)
+            if "failed" in row:
+                print(f"  {row['failed']}; nothing written")
+                continue
+            results.content["machine"] = row.pop("machine")
+        else:
+            row = {}
+            for name in arguments.contestants:
+                if steps * neurons * 4 / 2**20 * 20 > budget_mib():
+                    row[name] = {"skipped": "too large for this machine"}
+                    continue
+                row[name] = child([*one, "--memory", "--contestants", name], arguments.default_malloc)
+                print(f"  {name:30s} {row[name]}", flush=True)
+        results.add(group, row)
+    print(f"\nwritten to {results.path}")
 
-    def run(x: torch.Tensor) -> torch.Tensor:
-        os.environ["SPIKESIM_DISABLE_JIT"] = "1"
-        try:
-            return neuron(x)
-        finally:
-            del os.environ["SPIKESIM_DISABLE_JIT"]
 
-    return run
-
-
-PEERS = {
-    "spikesim": ours,
-    "spikesim reference path": torch_loop,
-    "snntorch Leaky": snntorch_leaky,
-    "spikingjelly LIFNode": spikingjelly_lif,
-    "norse LIFBox": norse_lif,
-}
+def whole(text: str) -> int:
+    return int(float(text))
 
 
 def main() -> None:
+    from contestants import CONTESTANTS, EXTRA
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=16, help="T")
-    parser.add_argument("--neurons", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--default-malloc", action="store_true", help="leave the allocator as it is")
+    parser.add_argument("--steps", type=whole, nargs="+", default=[4, 16, 64, 100], help="T")
+    parser.add_argument("--neurons", type=whole, nargs="+", default=[10_000, 100_000, 1_000_000, 4_000_000])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--contestants", nargs="+", choices=[*CONTESTANTS, *EXTRA], default=list(CONTESTANTS))
+    parser.add_argument("--rounds", type=int, default=11, help="clean samples wanted")
+    parser.add_argument("--seconds", type=float, default=60.0, help="budget for each half of a group")
+    parser.add_argument(
+        "--memory-mib", type=float, help="skip contestants that would need more (default: 70 %% of free)"
+    )
+    parser.add_argument("--default-malloc", action="store_true", help="leave the allocator as it comes")
+    parser.add_argument("--memory", action="store_true", help="peak memory, one process for each contestant")
+    parser.add_argument("--again", action="store_true", help="measure what the file holds already")
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    shape = (arguments.steps, 1, arguments.neurons)
-    x, grad = torch.randn(shape), torch.randn(shape)
-    runs, skipped = {}, {}
-    for name, build in PEERS.items():
-        try:
-            runs[name] = build()
-        except ImportError as error:
-            skipped[name] = str(error)
-    source, target = torch.empty_like(x), torch.empty_like(x)
-
-    def copy(times: int) -> Callable[[], None]:
-        # One copy moves 8 bytes per element.
-        return lambda: [target.copy_(source) for _ in range(times)] and None
-
-    def forward(run: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], object]:
-        def call() -> object:
-            with torch.no_grad():
-                return run(x)
-
-        return call
-
-    def both(run: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[], None]:
-        def call() -> None:
-            leaf = x.detach().requires_grad_()
-            run(leaf).backward(grad)
-
-        return call
-
-    size = f"T={arguments.steps}, N={arguments.neurons}, float32, {torch.get_num_threads()} threads"
-    groups = {
-        f"forward, {size}": interleave({"copy": copy(1), **{n: forward(r) for n, r in runs.items()}}, arguments.rounds),
-        f"forward + backward, {size}": interleave(
-            {"copy": copy(3), **{n: both(r) for n, r in runs.items()}}, arguments.rounds
-        ),
-    }
-    suffix = "-default-malloc" if arguments.default_malloc else ""
-    report(f"neurons-T{arguments.steps}-N{arguments.neurons}{suffix}", groups, "spikesim", skipped)
+    if arguments.memory and not arguments.child:
+        arguments.contestants += [n for n in EXTRA if n not in arguments.contestants]
+    if not arguments.child:
+        sweep(arguments)
+    elif arguments.memory:
+        measure_memory(arguments)
+    else:
+        measure(arguments)
 
 
 if __name__ == "__main__":

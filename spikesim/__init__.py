@@ -16,11 +16,41 @@ from typing import TYPE_CHECKING, Any
 from spikesim import _checkout
 
 if TYPE_CHECKING:
+    from spikesim.allocator import tune_allocator
     from spikesim.converters.audit import audit
     from spikesim.converters.convert import convert
     from spikesim.dynamics import Neuron, Param, SpikeType, State, spike, surrogates
     from spikesim.energy import energy_report
-    from spikesim.neurons import IF, LI, LIF
+    from spikesim.neurons import (
+        ALIF,
+        BHRF,
+        BRF,
+        EIF,
+        GLIF,
+        IF,
+        ILIF,
+        KLIF,
+        LI,
+        LIF,
+        PLIF,
+        QIF,
+        STBIF,
+        AdEx,
+        AdLIF,
+        Alpha,
+        BurstIF,
+        CubaLI,
+        CubaLIF,
+        EscapeLIF,
+        FitzHughNagumo,
+        HodgkinHuxley,
+        Izhikevich,
+        Lapicque,
+        MultiThresholdIF,
+        SigmaDelta,
+        SignedIF,
+        StaircaseIF,
+    )
     from spikesim.nn import Constant, Count, DelayedMean, Last, Mean, Network
 
 __version__ = "0.1.0"
@@ -28,33 +58,89 @@ __version__ = "0.1.0"
 _checkout.serve()
 
 _HOMES = {
+    "spikesim.allocator": ("tune_allocator",),
     "spikesim.converters": ("audit", "convert"),
     "spikesim.dynamics": ("Neuron", "Param", "SpikeType", "State", "spike", "surrogates"),
     "spikesim.energy": ("energy_report",),
-    "spikesim.neurons": ("IF", "LI", "LIF"),
+    "spikesim.neurons": (
+        "ALIF",
+        "BHRF",
+        "BRF",
+        "EIF",
+        "GLIF",
+        "IF",
+        "ILIF",
+        "KLIF",
+        "LI",
+        "LIF",
+        "PLIF",
+        "QIF",
+        "STBIF",
+        "AdEx",
+        "AdLIF",
+        "Alpha",
+        "BurstIF",
+        "CubaLI",
+        "CubaLIF",
+        "EscapeLIF",
+        "FitzHughNagumo",
+        "HodgkinHuxley",
+        "Izhikevich",
+        "Lapicque",
+        "MultiThresholdIF",
+        "SigmaDelta",
+        "SignedIF",
+        "StaircaseIF",
+    ),
     "spikesim.nn": ("Constant", "Count", "DelayedMean", "Last", "Mean", "Network"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ALIF",
+    "BHRF",
+    "BRF",
+    "EIF",
+    "GLIF",
     "IF",
+    "ILIF",
+    "KLIF",
     "LI",
     "LIF",
+    "PLIF",
+    "QIF",
+    "STBIF",
+    "AdEx",
+    "AdLIF",
+    "Alpha",
+    "BurstIF",
     "Constant",
     "Count",
+    "CubaLI",
+    "CubaLIF",
     "DelayedMean",
+    "EscapeLIF",
+    "FitzHughNagumo",
+    "HodgkinHuxley",
+    "Izhikevich",
+    "Lapicque",
     "Last",
     "Mean",
+    "MultiThresholdIF",
     "Network",
     "Neuron",
     "Param",
+    "SigmaDelta",
+    "SignedIF",
     "SpikeType",
+    "StaircaseIF",
     "State",
     "audit",
     "convert",
     "energy_report",
     "spike",
     "surrogates",
+    "tune_allocator",
 ]
 
 

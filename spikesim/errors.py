@@ -30,6 +30,10 @@ class TimestepsError(ShapeError):
     """Time is missing, zero, or does not divide the folded batch."""
 
 
+class DeviceError(SpikesimError, RuntimeError):
+    """Tensors that belong together lie on different devices."""
+
+
 class StateError(SpikesimError, ValueError):
     """A carried state does not fit the network or the batch it is given to."""
 

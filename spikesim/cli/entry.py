@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from spikesim.allocator import request_huge_pages
 from spikesim.cli.app import app
 from spikesim.errors import SpikesimError
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     words, debug = _take_debug(words)
+    request_huge_pages()  # torch, which the subcommands import, reads this once
     try:
         app(args=words, prog_name="spikesim")
     except SpikesimError as error:

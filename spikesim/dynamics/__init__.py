@@ -23,22 +23,49 @@ from spikesim.dynamics.ops import (
     where,
 )
 from spikesim.dynamics.program import Instruction, Program
-from spikesim.dynamics.surrogates import ATan, Box, FastSigmoid, Gaussian, Sigmoid, Surrogate, Triangle
+from spikesim.dynamics.surrogates import (
+    S2NN,
+    ATan,
+    Box,
+    Erf,
+    Exponential,
+    FastSigmoid,
+    Gaussian,
+    LeakyReLU,
+    MultiGaussian,
+    PiecewiseLeakyReLU,
+    PiecewiseQuadratic,
+    Sigmoid,
+    StraightThrough,
+    SuperSpike,
+    Surrogate,
+    Triangle,
+    surrogate,
+)
 from spikesim.dynamics.time import TimeAware
 
 __all__ = [
+    "S2NN",
     "ATan",
     "Box",
     "Call",
+    "Erf",
+    "Exponential",
     "FastSigmoid",
     "Gaussian",
     "Instruction",
+    "LeakyReLU",
+    "MultiGaussian",
     "Neuron",
     "Param",
+    "PiecewiseLeakyReLU",
+    "PiecewiseQuadratic",
     "Program",
     "Sigmoid",
     "SpikeType",
     "State",
+    "StraightThrough",
+    "SuperSpike",
     "Surrogate",
     "TimeAware",
     "Triangle",
@@ -57,6 +84,7 @@ __all__ = [
     "sign",
     "spike",
     "sqrt",
+    "surrogate",
     "tanh",
     "where",
 ]

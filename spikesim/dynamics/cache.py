@@ -8,27 +8,31 @@ written falls back to memory, with one line in the log.
 
 from __future__ import annotations
 
-import hashlib
+import importlib.metadata
 import importlib.util
 import linecache
-import logging
 import os
 import sys
-import tempfile
 import threading
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import llvmlite
 import numba
-import platformdirs
 from llvmlite import binding
 
-from spikesim.dynamics.emit import Kernel, emit
+from spikesim.dynamics.disk import cache_folder, digest, store, warn_once
+from spikesim.dynamics.emit import emit
+from spikesim.dynamics.emit_cuda import emit_cuda
+from spikesim.dynamics.plan import Kernel
 
-logger = logging.getLogger(__name__)
+Machine = Literal["cpu", "cuda"]
+
+_EMITTERS = {"cpu": emit, "cuda": emit_cuda}
+_HELPERS = {"cpu": ("memory", "cpu_math", "counter"), "cuda": ("memory", "cuda_math", "counter")}
+
 _compiling = threading.RLock()
 
 # OpenMP's barrier costs a tenth of the work queue's, and torch's own thread pool is OpenMP too.
@@ -36,32 +40,27 @@ if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
     numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``$SPIKESIM_CACHE_DIR`` or the user's cache folder."""
-    return Path(os.environ.get("SPIKESIM_CACHE_DIR") or platformdirs.user_cache_dir("spikesim")) / "kernels"
-
-
 @lru_cache(maxsize=4096)
-def compiled(kernel: Kernel) -> ModuleType:
-    """The module that holds ``run`` and ``run_parallel`` of a kernel, compiled on first use."""
+def compiled(kernel: Kernel, machine: Machine = "cpu") -> ModuleType:
+    """The module that holds ``run`` (on the CPU ``run_parallel`` too) of a kernel, compiled on first use."""
     with _compiling:
-        source = emit(kernel)
-        digest = hashlib.sha256("\n".join([source, *_toolchain()]).encode()).hexdigest()[:32]
-        name = f"spikesim_kernel_{digest}"
+        source = _EMITTERS[machine](kernel)
+        made_from = digest(source, *_toolchain(machine))
+        name = f"spikesim_kernel_{made_from}"
         if name not in sys.modules:
             try:
-                sys.modules[name] = _load(name, _stored(cache_folder() / f"{digest}.py", source))
+                sys.modules[name] = _load(name, _stored(cache_folder() / f"{made_from}.py", source))
             except OSError as error:
-                _warn_once(str(cache_folder()), str(error))
-                sys.modules[name] = compiled_in_memory(kernel)
+                warn_once(str(cache_folder()), str(error))
+                sys.modules[name] = compiled_in_memory(kernel, machine)
         return sys.modules[name]
 
 
 @lru_cache(maxsize=4096)
-def compiled_in_memory(kernel: Kernel) -> ModuleType:
+def compiled_in_memory(kernel: Kernel, machine: Machine = "cpu") -> ModuleType:
     """The same without the disk, for a cache that cannot be written."""
-    source = emit(kernel, on_disk=False)
-    file = f"<kernel {hashlib.sha256(source.encode()).hexdigest()[:16]}>"
+    source = _EMITTERS[machine](kernel, on_disk=False)
+    file = f"<kernel {digest(source)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     module: Any = ModuleType(file)
     module.__file__ = file
@@ -70,36 +69,27 @@ def compiled_in_memory(kernel: Kernel) -> ModuleType:
 
 
 @cache
-def _toolchain() -> tuple[str, ...]:
-    pointer = Path(__file__).with_name("pointer.py").read_text()
-    return (numba.__version__, llvmlite.__version__, binding.get_host_cpu_name(), sys.version, pointer)
+def _toolchain(machine: Machine) -> tuple[str, ...]:
+    helpers = [Path(__file__).with_name(f"{n}.py").read_text() for n in _HELPERS[machine]]
+    # Numba itself tells one GPU's machine code from another's.
+    target = binding.get_host_cpu_name() if machine == "cpu" else _version("numba-cuda")
+    return (numba.__version__, llvmlite.__version__, target, sys.version, *helpers)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 def _stored(path: Path, source: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w") as file:
-                file.write(source)
-            os.replace(temporary, path)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        store(path, source)
     if not os.access(path.parent, os.W_OK):
         # Numba keeps the machine code beside the source and would fail late if it could not.
         raise PermissionError(f"{path.parent} is read-only")
     return path
-
-
-@cache
-def _warn_once(folder: str, reason: str) -> None:
-    logger.warning(
-        "kernels are compiled in memory only, since %s cannot be written (%s); set SPIKESIM_CACHE_DIR to a folder "
-        "that can",
-        folder,
-        reason,
-    )
 
 
 def _load(name: str, path: Path) -> ModuleType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -20,6 +20,7 @@ class Call:
         mask: bool ``[T, N]``, or None.
         final: final states, filled in by the neurons.
         visited: qualified names of the neurons that have run.
+        spikes: told of every tensor of binary spikes, or None.
     """
 
     samples: int
@@ -29,3 +30,4 @@ class Call:
     mask: Tensor | None = None
     final: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     visited: list[str] = field(default_factory=list)
+    spikes: Callable[[Tensor], None] | None = None

@@ -7,11 +7,17 @@ before the reset, which takes the place of the input.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any
 
+from torch import fx
+
+from spikesim.dynamics.disk import cache_folder, digest, store
 from spikesim.dynamics.primitives import PRIMITIVES, local_derivatives
 from spikesim.dynamics.program import Instruction, Operand, Program, live
 from spikesim.dynamics.record import StepTracer, instructions
@@ -43,22 +49,47 @@ class Backward:
     grad_params: dict[str, Operand]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def derive(program: Program, wrt: tuple[str, ...] = ()) -> Backward:
     """Derive the backward of ``program``, with gradients to the parameters named in ``wrt``.
 
     >>> from spikesim.neurons import LIF
     >>> derive(LIF().program()).saved
-    ('add',)
+    ('u',)
     """
+    path = cache_folder() / f"{digest(program.text(), *wrt, *_own_sources())}.json"
+    try:
+        return _loaded(path.read_text())
+    except (OSError, ValueError, KeyError, TypeError):
+        derived = _derive(program, wrt)
+    # Whoever cannot keep a derivation cannot keep its kernel either, and hears of it there.
+    with contextlib.suppress(OSError):
+        store(path, json.dumps(asdict(derived)))
+    return derived
+
+
+@cache
+def _own_sources() -> tuple[str, ...]:
+    return tuple(Path(__file__).with_name(f"{n}.py").read_text() for n in ("derive", "primitives", "ops", "record"))
+
+
+def _loaded(text: str) -> Backward:
+    raw = json.loads(text)
+    body = tuple(Instruction(i["name"], i["primitive"], tuple(i["args"])) for i in raw["body"])
+    return Backward(tuple(raw["saved"]), body, raw["grad_x"], tuple(raw["grad_states"]), raw["grad_params"])
+
+
+def _derive(program: Program, wrt: tuple[str, ...]) -> Backward:
     tracer = StepTracer()
-    values: dict[str, Any] = {n: tracer.input(n) for n in ("x", *program.states, *program.params)}
+    values: dict[str, Any] = {n: tracer.input(n) for n in program.inputs}
     for instruction in program.body:
         args = [values[a] if isinstance(a, str) else a for a in instruction.args]
         values[instruction.name] = PRIMITIVES[instruction.primitive].function(*args)
     adjoint = _reverse(program, values, tracer.input)
     zero = 0.0
-    body, operand = instructions(tracer.graph)
+    wanted = {p.node: grad_of(name) for name, p in adjoint.items() if isinstance(p, fx.Proxy)}
+    wanted |= {p.node: name for name, p in values.items() if isinstance(p, fx.Proxy)}
+    body, operand = instructions(tracer.graph, wanted)
     grad_x = operand(adjoint.get("x", zero))
     grad_states = tuple(operand(adjoint.get(s, zero)) for s in program.states)
     grad_params = {p: operand(adjoint.get(p, zero)) for p in wrt}
@@ -71,11 +102,16 @@ def derive(program: Program, wrt: tuple[str, ...] = ()) -> Backward:
 
 
 def _reverse(program: Program, values: dict[str, Any], new_input: Callable[[str], Any]) -> dict[str, Any]:
+    """Gradient of every value of the record that has one."""
     adjoint: dict[str, Any] = {}
 
-    def accumulate(target: Operand, contribution: Any) -> None:
-        if isinstance(target, str):
-            adjoint[target] = adjoint[target] + contribution if target in adjoint else contribution
+    def accumulate(target: Operand, contribution: Any, negative: bool = False) -> None:
+        if not isinstance(target, str):
+            return
+        if target not in adjoint:
+            adjoint[target] = -contribution if negative else contribution
+        else:
+            adjoint[target] = adjoint[target] - contribution if negative else adjoint[target] + contribution
 
     incoming = {s: new_input(grad_of(s)) for s in program.states}
     accumulate(program.output, new_input(GRAD_OUTPUT))
@@ -83,22 +119,18 @@ def _reverse(program: Program, values: dict[str, Any], new_input: Callable[[str]
         # A state may be carried unchanged: its gradient then passes straight to the step before.
         accumulate(value, incoming[state])
     for instruction in reversed(program.body):
-        gradient = adjoint.pop(instruction.name, None)
+        gradient = adjoint.get(instruction.name)
         if gradient is None:
             continue
         args = tuple(values[a] if isinstance(a, str) else a for a in instruction.args)
         for target, local in zip(instruction.args, local_derivatives(instruction.primitive)):
-            if isinstance(target, str) and local != 0.0:
-                accumulate(target, _times(gradient, local if isinstance(local, float) else local(args)))
+            if not isinstance(target, str) or local == 0.0:
+                continue
+            if local in (1.0, -1.0):
+                accumulate(target, gradient, negative=local == -1.0)
+            else:
+                accumulate(target, gradient * (local if isinstance(local, float) else local(args)))
     return adjoint
-
-
-def _times(gradient: Any, local: Any) -> Any:
-    if isinstance(local, float) and local == 1.0:
-        return gradient
-    if isinstance(local, float) and local == -1.0:
-        return -gradient
-    return gradient * local
 
 
 def _cheapest_saves(program: Program, body: Sequence[Instruction], forward: set[str]) -> tuple[str, ...]:
@@ -138,7 +170,7 @@ def _cheapest_saves(program: Program, body: Sequence[Instruction], forward: set[
     residual = nx.algorithms.flow.shortest_augmenting_path(graph, source, sink)
     reached = _reachable(residual, source)
     # Of all minimum cuts, the one nearest the input: the potential rather than its distance to the threshold.
-    order = ["x", *program.states, *(i.name for i in program.body)]
+    order = [*program.inputs, *(i.name for i in program.body)]
     cut = {name for name in seen if (name, "in") in reached and (name, "out") not in reached}
     return tuple(sorted(cut, key=lambda n: order.index(n) if n in order else len(order)))
 
@@ -159,7 +191,8 @@ def _reachable(residual: Any, source: object) -> set[Any]:
 
 
 def _parameter_only(program: Program) -> set[str]:
-    free = set(program.params)
+    # A draw follows from its counter: drawing it again is cheaper than keeping it.
+    free = {*program.params, *program.draws}
     for instruction in program.body:
         if all(not isinstance(a, str) or a in free for a in instruction.args):
             free.add(instruction.name)

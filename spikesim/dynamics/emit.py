@@ -1,109 +1,34 @@
-"""Write a recorded step out as Numba source: time as the loop inside a block of neurons.
+"""Write a plan out as Numba source for the CPU: time as the loop inside a block of neurons.
 
-A kernel walks a block of neurons through all time steps, so that its state stays in cache, and the
-loop over the neurons of a row is left to the vectoriser. One file holds one kernel: ``block`` does
-the work, ``run`` walks the blocks in order, ``run_parallel`` hands them to threads. Blocks are cut by
-shape alone, so a result never depends on how many threads there are.
+A kernel walks a block of neurons through all time steps, so that its state stays in cache. ``step``
+is the neuron's own equations on one row of neurons, left to the vectoriser; ``block`` feeds it rows;
+``run`` walks the blocks in order and ``run_parallel`` hands them to threads. Blocks are cut by shape
+alone, so a result never depends on how many threads there are.
 """
 
 from __future__ import annotations
 
-import keyword
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
 
-from spikesim.dynamics.derive import GRAD_OUTPUT, derive, grad_of
-from spikesim.dynamics.primitives import PRIMITIVES
-from spikesim.dynamics.program import Instruction, Operand, Program, forward_body, parse
+from spikesim.dynamics.memory import LANES
+from spikesim.dynamics.plan import Arrays, Kernel, Plan, arrays_of, plan_of
+from spikesim.dynamics.primitives import FUNCTIONS
+from spikesim.dynamics.program import parse
+from spikesim.dynamics.source import Writer, assignments, indent
 
-Mode = Literal["infer", "train", "backward"]
+# Integers that every kernel is called with, before the addresses of its arrays.
+SIZES = (
+    "_steps",
+    "_samples",
+    "_features",
+    "_time_stride",
+    "_sample_stride",
+    "_size",
+    "_mask_at",
+    "_clock_at",
+)
 
-# What a kernel calls its own beside names with a leading underscore; no state or parameter may be called so.
-_LIBRARY = {"real", "np", "math", "abs", "min", "max", "range", "carray", "njit", "prange", "pointer", "NoAlias"}
-_RESERVED = {"x", "output", "block", "run", "run_parallel"} | _LIBRARY
-
-
-def is_reserved(name: str) -> bool:
-    """Whether a state or parameter of this name would collide with the kernel's own names.
-
-    >>> is_reserved("v"), is_reserved("last"), is_reserved("real"), is_reserved("grad_v")
-    (False, False, True, True)
-    """
-    return (
-        name in _RESERVED
-        or not name.isidentifier()
-        or keyword.iskeyword(name)
-        or name.startswith(("_", "grad_", "saved_"))
-        or name.endswith(("_row", "_all", "_at"))
-    )
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """Everything that distinguishes one compiled kernel from another.
-
-    Args:
-        program: canonical text of the recorded step.
-        mode: forward for inference, forward that keeps what the backward needs, or the backward.
-        dtype: "float32" or "float64".
-        uniform: per parameter, one value for all neurons (else one per neuron).
-        wrt: parameters whose gradient is wanted.
-        masked: whether a [T, N] mask freezes some steps.
-        constant: whether the input is one row, the same at every step.
-    """
-
-    program: str
-    mode: Mode
-    dtype: str
-    uniform: tuple[bool, ...]
-    wrt: tuple[str, ...] = ()
-    masked: bool = False
-    constant: bool = False
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Which arrays a kernel reads row by row, writes row by row and keeps per neuron."""
-
-    reads: tuple[str, ...]  # [steps, neurons]
-    writes: tuple[str, ...]  # [steps, neurons]
-    carried: tuple[str, ...]  # [neurons], read and written at every step
-    params: tuple[str, ...]
-    body: tuple[Instruction, ...]
-    stores: dict[str, Operand]  # array -> value written to its row
-    updates: dict[str, Operand]  # carried array -> its new value
-    sums: dict[str, Operand]  # per-parameter gradient -> summand
-
-
-def _plan(kernel: Kernel) -> _Plan:
-    program = parse(kernel.program)
-    if kernel.mode == "backward":
-        return _backward_plan(kernel, program)
-    saved = derive(program, kernel.wrt).saved if kernel.mode == "train" else ()
-    body = forward_body(program, saved)
-    stores: dict[str, Operand] = {"output": program.output, **{f"saved_{name}": name for name in saved}}
-    updates = dict(zip(program.states, program.carried))
-    return _Plan(("x",), tuple(stores), program.states, program.params, body, stores, updates, {})
-
-
-def _backward_plan(kernel: Kernel, program: Program) -> _Plan:
-    backward = derive(program, kernel.wrt)
-    carried = tuple(grad_of(s) for s in program.states)
-    sums = {grad_of(p): backward.grad_params[p] for p in kernel.wrt}
-    updates = dict(zip(carried, backward.grad_states))
-    stores: dict[str, Operand] = {"grad_x": backward.grad_x}
-    if kernel.constant:
-        # One input row feeds every step: its gradient is a sum over steps, kept like a state.
-        stores, sums = {}, {"grad_x": backward.grad_x, **sums}
-    reads = (GRAD_OUTPUT, *(f"saved_{name}" for name in backward.saved))
-    return _Plan(reads, tuple(stores), carried, program.params, backward.body, stores, updates, sums)
-
-
-def array_names(kernel: Kernel) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """Names of the arrays a kernel is called with: rows read, rows written, carried, gradient sums."""
-    plan = _plan(kernel)
-    return plan.reads, plan.writes, plan.carried, tuple(plan.sums)
+_HALF = ("bfloat16", "float16")
 
 
 def emit(kernel: Kernel, title: str = "neuron", on_disk: bool = True) -> str:
@@ -111,132 +36,247 @@ def emit(kernel: Kernel, title: str = "neuron", on_disk: bool = True) -> str:
 
     >>> from spikesim.neurons import LI
     >>> text = LI().program().text()
-    >>> "def block(" in emit(Kernel(text, "infer", "float32", (True,)), "LI")
+    >>> "v_next = v + (x - v) / tau" in emit(Kernel(text, "infer", "float32", (True,)), "LI")
     True
     """
-    plan = _plan(kernel)
-    constants = _constants(plan)
-    arrays = [*plan.reads, *plan.writes, *plan.carried, *plan.params, *plan.sums]
+    plan, arrays = plan_of(kernel), arrays_of(kernel)
     parts = [
         f'"""{title}: {kernel.mode} kernel, {kernel.dtype}, derived from the equations; do not edit."""',
-        "import math",
         "import numpy as np",
         "from numba import carray, njit, prange",
-        "from spikesim.dynamics.pointer import NoAlias, pointer",
+        "from spikesim.dynamics.counter import key as _key, uniform as _uniform",
+        "from spikesim.dynamics.cpu_math import (",
+        f"    {', '.join(sorted(FUNCTIONS))},",
+        ")",
+        "from spikesim.dynamics.memory import NoAlias, pointer as _pointer, settle as _settle, stream as _stream",
+        "from spikesim.dynamics.memory import from_bfloat16, from_float16, to_bfloat16, to_float16",
         f"real = np.{kernel.dtype}",
         f"_on_disk = {on_disk}",
-        *(f"{name} = real({value!r})" for value, name in constants.items()),
         "",
-        *_block(kernel, plan, constants, arrays),
+        *step_function(kernel, plan, "step", kernel.streamed),
         "",
-        *_drivers(kernel, plan, arrays),
     ]
+    if plan.again is not None:
+        parts += [*step_function(kernel, plan.again, "again"), ""]
+    parts += [*(_recomputing_block if plan.again else _block)(kernel, plan, arrays), "", *_drivers(kernel, arrays)]
     return "\n".join(parts) + "\n"
 
 
-def _constants(plan: _Plan) -> dict[float, str]:
-    operands = [a for i in plan.body for a in i.args] + [
-        *plan.stores.values(),
-        *plan.updates.values(),
-        *plan.sums.values(),
+def step_function(kernel: Kernel, plan: Plan, name: str, streamed: bool = False) -> list[str]:
+    """The equations of one step on ``_n`` neurons whose values lie side by side.
+
+    Its arguments are ``_n``, ``_k`` (the sub-step), ``_first`` (index of the first neuron), one key per draw,
+    and the row of every array; a uniform parameter is a number. A streamed step also takes a ``_line_*`` of
+    ``LANES`` values per written row, gathers its results there and stores them round the cache: ``_n`` is then a
+    multiple of ``LANES`` and every written row begins a cache line.
+    """
+    beside = (*plan.carried, *plan.params, *plan.draws, *(r.removeprefix("saved_") for r in plan.reads))
+    writer = Writer(plan.body, plan.results, FUNCTIONS, beside)
+    uniform = _uniform(kernel, plan)
+    loop = []
+    for array in [*plan.reads, *plan.carried, *(p for p in plan.params if p not in uniform)]:
+        value = array.removeprefix("saved_")
+        if value in plan.used:
+            loop.append(f"{writer.variable(value)} = {_loaded(kernel, array)}")
+    if plan.substeps > 1 and plan.merge == "last" and "grad_out" in plan.reads:
+        loop.append(f"grad_out = grad_out if _k == {plan.substeps - 1} else real(0)")
+    loop += [
+        f"{writer.variable(d)} = real(_uniform(_key_{d}, np.uint64(_first) + np.uint64(_i)))"
+        for d in plan.draws
+        if d in plan.used
     ]
-    numbers = sorted({o for o in operands if isinstance(o, float)} | {0.0})
-    return {value: f"_c{k}" for k, value in enumerate(numbers)}
+    loop += writer.lines
+    for array, result in plan.stores.items():
+        target = f"_line_{array}[_j]" if streamed else f"{array}_row[_i]"
+        loop.append(_stored(kernel, plan, array, target, writer.value(result)))
+    loop += assignments(writer, plan.sums, "{target}_row[_i] += {value}")
+    loop += assignments(writer, {k: v for k, v in plan.updates.items() if k != v}, "{target}_row[_i] = {value}")
+    head = f"def {name}({', '.join(_step_arguments(plan, uniform, writer, streamed))}):"
+    if not streamed:
+        return [head, "    for _i in range(_n):", *indent(loop or ["pass"], 2)]
+    return [
+        head,
+        f"    for _at in range(0, _n, {LANES}):",
+        f"        for _j in range({LANES}):",
+        # Unsigned, since an index that might be negative is no plain stride to the vectoriser.
+        "            _i = np.uint64(_at) + np.uint64(_j)",
+        *indent(loop, 3),
+        *(f"        _stream({a}_row, _at, _line_{a})" for a in plan.writes),
+    ]
 
 
-def _block(kernel: Kernel, plan: _Plan, constants: dict[float, str], arrays: Sequence[str]) -> list[str]:
-    uniform = {p for p, u in zip(plan.params, kernel.uniform) if u}
-    order = "range(_steps - 1, -1, -1)" if kernel.mode == "backward" else "range(_steps)"
-    rows = [*plan.reads, *plan.writes]
-    wholes = ", ".join(f"{a}_all" for a in arrays)
-    lines = [
-        f"def block(_begin, _end, _steps, _neurons, _stride, _samples, _mask, {wholes}):",
-        *(f"    {p} = {p}_all[0]" for p in plan.params if p in uniform),
-        *(f"    {p}_row = {p}_all[_begin:_end]" for p in plan.params if p not in uniform),
-        *(f"    {c}_row = {c}_all[_begin:_end]" for c in [*plan.carried, *plan.sums]),
-        f"    for _t in {order}:",
+def _uniform(kernel: Kernel, plan: Plan) -> set[str]:
+    return {p for p, u in zip(plan.params, kernel.uniform) if u}
+
+
+def _step_arguments(plan: Plan, uniform: set[str], writer: Writer, streamed: bool) -> list[str]:
+    arrays = [*plan.reads, *plan.writes, *plan.carried, *plan.sums]
+    params = [writer.variable(p) if p in uniform else f"{p}_row" for p in plan.params]
+    rows = [*(f"{a}_row" for a in arrays), *params, *(f"_line_{a}" for a in plan.writes if streamed)]
+    return ["_n", "_k", "_first", *(f"_key_{d}" for d in plan.draws), *rows]
+
+
+def _loaded(kernel: Kernel, array: str) -> str:
+    dtype = kernel.dtype_of(array)
+    return f"from_{dtype}({array}_row[_i])" if dtype in _HALF else f"{array}_row[_i]"
+
+
+def _stored(kernel: Kernel, plan: Plan, array: str, target: str, value: str) -> str:
+    dtype = kernel.dtype_of(array)
+    if adds_up(plan, array):
+        value = f"{_loaded(kernel, array)} + {value}"
+    return f"{target} = " + (f"to_{dtype}({value})" if dtype in _HALF else value)
+
+
+def adds_up(plan: Plan, array: str) -> bool:
+    """Whether the sub-steps of a time step share one row of a written array by adding to it."""
+    return plan.substeps > 1 and (array == "grad_x" or (array == "output" and plan.merge == "sum"))
+
+
+def _block(kernel: Kernel, plan: Plan, arrays: Arrays) -> list[str]:
+    backward = kernel.mode == "backward"
+    uniform = _uniform(kernel, plan)
+    call = [*_keys(plan), _call(plan, uniform, "step", streamed=kernel.streamed)]
+    return [
+        f"def block({_block_arguments(arrays)}):",
+        *indent([*_uniform_values(plan, uniform), *_stretch(), *_lines(kernel, plan)], 1),
+        f"    for _t in {_order('_steps', backward)}:",
+        *indent(_masked(kernel, plan, [*_blank(plan, adds_up), *_substeps(plan, call, backward)]), 2),
+        *(["    _settle()"] if kernel.streamed else []),
     ]
-    for name in rows:
-        step = "_stride" if name == "x" else "_neurons"
-        lines.append(f"        {name}_row = {name}_all[_t * {step} + _begin : _t * {step} + _end]")
-    loop = [f"{name.removeprefix('saved_')} = {name}_row[_i]" for name in _loads(plan, uniform)]
-    loop += [f"{i.name} = {_expression(i, constants)}" for i in plan.body]
-    loop += [f"{name}_row[_i] = {_operand(value, constants)}" for name, value in plan.stores.items()]
-    loop += [f"{name}_row[_i] += {_operand(value, constants)}" for name, value in plan.sums.items()]
-    loop += [f"{name}_row[_i] = {_operand(value, constants)}" for name, value in plan.updates.items() if value != name]
+
+
+def _recomputing_block(kernel: Kernel, plan: Plan, arrays: Arrays) -> list[str]:
+    """Forward over the block into a scratch that stays in cache, then backward from it."""
+    again = plan.again
+    if again is None:
+        raise TypeError("not a plan that recomputes")
+    uniform = _uniform(kernel, plan)
+    rows = {a: f"_scratch_{a}[_t * {plan.substeps} + _k]" for a in again.writes}
+    rows |= {s: f"_state_{s}" for s in again.carried}
+    forward = [*_keys(again), _call(again, uniform, "again", rows)]
+    back = [*_keys(plan), _call(plan, uniform, "step", rows, streamed=kernel.streamed)]
+    unmasked = ["if _mask[_t * _samples + _sample] == 0:", "    continue"] if kernel.masked else []
+    return [
+        f"def block({_block_arguments(arrays)}):",
+        *indent([*_uniform_values(plan, uniform), *_stretch(), *_lines(kernel, plan)], 1),
+        *(f"    _scratch_{a} = np.empty((_steps * {plan.substeps}, _n), real)" for a in again.writes),
+        *(f"    _state_{s} = initial_{s}_all[_first : _first + _n].copy()" for s in again.carried),
+        "    for _t in range(_steps):",
+        *indent([*unmasked, *_substeps(again, forward, backward=False)], 2),
+        "    for _t in range(_steps - 1, -1, -1):",
+        *indent(_masked(kernel, plan, [*_blank(plan, adds_up), *_substeps(plan, back, backward=True)]), 2),
+        *(["    _settle()"] if kernel.streamed else []),
+    ]
+
+
+def _stretch() -> list[str]:
+    return ["_neurons = _samples * _features", "_first = _sample * _features + _begin", "_n = _end - _begin"]
+
+
+def _lines(kernel: Kernel, plan: Plan) -> list[str]:
+    """Where a streamed step gathers its results."""
+    return [f"_line_{a} = np.empty({LANES}, {_element(kernel, a)})" for a in plan.writes if kernel.streamed]
+
+
+def _substeps(plan: Plan, call: list[str], backward: bool) -> list[str]:
+    if plan.substeps == 1:
+        return ["_k = 0", *call]
+    return [f"for _k in {_order(str(plan.substeps), backward)}:", *indent(call, 1)]
+
+
+def _blank(plan: Plan, which: Callable[[Plan, str], bool]) -> list[str]:
+    """Zero the written rows that start from zero."""
+    return [f"{_row(plan, a)}[:] = 0" for a in plan.writes if which(plan, a)]
+
+
+def _masked(kernel: Kernel, plan: Plan, lines: list[str]) -> list[str]:
+    """A masked step leaves its state alone and writes zeros."""
     if not kernel.masked:
-        return [*lines, "        for _i in range(_end - _begin):", *_indent(loop, 12)]
-    # A sample is a contiguous stretch of neurons; a masked step leaves its state alone and writes zeros.
-    blank = [f"{name}_row[_i] = {constants[0.0]}" for name in plan.writes]
-    return [
-        *lines,
-        "        _size = _neurons // _samples",
-        "        for _n in range(_begin // _size, (_end - 1) // _size + 1):",
-        "            _first = max(_begin, _n * _size) - _begin",
-        "            _last = min(_end, (_n + 1) * _size) - _begin",
-        "            if _mask[_t * _samples + _n]:",
-        "                for _i in range(_first, _last):",
-        *_indent(loop, 20),
-        *(
-            ["            else:", "                for _i in range(_first, _last):", *_indent(blank, 20)]
-            if blank
-            else []
-        ),
+        return lines
+    blank = _blank(plan, lambda _, a: not a.startswith("saved_"))
+    kept = _blank(plan, lambda _, a: a.startswith("saved_"))
+    blank += _substeps(plan, kept, backward=False) if kept else []
+    return ["if _mask[_t * _samples + _sample] != 0:", *indent(lines, 1), "else:", *indent(blank or ["pass"], 1)]
+
+
+def _block_arguments(arrays: Arrays) -> str:
+    sizes = ["_sample", "_begin", "_end", *SIZES[:5], "_mask", "_clock"]
+    return ", ".join([*sizes, *(f"{a}_all" for a in arrays.names)])
+
+
+def _uniform_values(plan: Plan, uniform: set[str]) -> list[str]:
+    return [f"_value_{p} = {p}_all[0]" for p in plan.params if p in uniform]
+
+
+def _order(count: str, backward: bool) -> str:
+    return f"range({count} - 1, -1, -1)" if backward else f"range({count})"
+
+
+def _keys(plan: Plan) -> list[str]:
+    step = f"(_clock[1] + _t) * {plan.substeps} + _k"
+    return [f"_key_{d} = _key(_clock[0], {step}, {k})" for k, d in enumerate(plan.draws)]
+
+
+def _row(plan: Plan, array: str) -> str:
+    """The part of an array that one step of the block reads or writes."""
+    if array == "x":
+        # Only the input may lie in strides.
+        at = "_t * _time_stride + _sample * _sample_stride + _begin"
+    elif array in plan.reads or array in plan.writes:
+        step = f"(_t * {plan.substeps} + _k)" if array.startswith("saved_") and plan.substeps > 1 else "_t"
+        at = f"{step} * _neurons + _first"
+    else:
+        at = "_first"
+    return f"{array}_all[{at} : {at} + _n]"
+
+
+def _call(plan: Plan, uniform: set[str], name: str, rows: dict[str, str] | None = None, streamed: bool = False) -> str:
+    own = rows or {}
+    arrays = [*plan.reads, *plan.writes, *plan.carried, *plan.sums, *plan.params]
+    values = [f"_value_{a}" if a in uniform else own.get(a) or _row(plan, a) for a in arrays]
+    values += [f"_line_{a}" for a in plan.writes if streamed]
+    return f"{name}({', '.join(['_n', '_k', '_first', *(f'_key_{d}' for d in plan.draws), *values])})"
+
+
+def _element(kernel: Kernel, array: str) -> str:
+    dtype = kernel.dtype_of(array)
+    return "np.uint16" if dtype in _HALF else f"np.{dtype}"
+
+
+def _drivers(kernel: Kernel, arrays: Arrays) -> list[str]:
+    plan = plan_of(kernel)
+    uniform = _uniform(kernel, plan)
+    program = parse(kernel.program)
+    outer = {"x"} & set(arrays.reads)
+    sizes = dict.fromkeys(arrays.names, "_samples * _features")
+    sizes |= dict.fromkeys((*arrays.reads, *arrays.writes), "_steps * _samples * _features")
+    sizes |= {a: f"_steps * {program.substeps} * _samples * _features" for a in arrays.names if a.startswith("saved_")}
+    sizes |= dict.fromkeys(uniform, "1")
+    sizes |= dict.fromkeys(outer, "(_steps - 1) * _time_stride + (_samples - 1) * _sample_stride + _features")
+    views = [f"{a}_all = carray(_pointer({a}_at), ({sizes[a]},), {_element(kernel, a)})" for a in arrays.names]
+    views.append(f"_mask = carray(_pointer(_mask_at), ({'_steps * _samples' if kernel.masked else '1'},), np.uint8)")
+    views.append("_clock = carray(_pointer(_clock_at), (2,), np.int64)")
+    views += ["_parts = (_features + _size - 1) // _size", "_blocks = _samples * _parts"]
+    wholes = ", ".join(["_mask", "_clock", *(f"{a}_all" for a in arrays.names)])
+    loop = [
+        "    _sample, _begin = _b // _parts, _b % _parts * _size",
+        "    _end = min(_features, _begin + _size)",
+        f"    block(_sample, _begin, _end, {', '.join(SIZES[:5])}, {wholes})",
     ]
-
-
-def _loads(plan: _Plan, uniform: Iterable[str]) -> list[str]:
-    """Row values that the body or a store really uses."""
-    used = {a for i in plan.body for a in i.args} | set(plan.stores.values()) | set(plan.updates.values())
-    used |= set(plan.sums.values())
-    per_neuron = [p for p in plan.params if p not in uniform]
-    return [name for name in [*plan.reads, *plan.carried, *per_neuron] if name.removeprefix("saved_") in used]
-
-
-def _expression(instruction: Instruction, constants: dict[float, str]) -> str:
-    args = [_operand(a, constants) for a in instruction.args]
-    return PRIMITIVES[instruction.primitive].source.format(*args, real="real")
-
-
-def _operand(value: Operand, constants: dict[float, str]) -> str:
-    return constants[value] if isinstance(value, float) else value
-
-
-def _drivers(kernel: Kernel, plan: _Plan, arrays: Sequence[str]) -> list[str]:
-    sizes = dict.fromkeys([*plan.carried, *plan.params, *plan.sums], "_neurons")
-    sizes |= dict.fromkeys([*plan.reads, *plan.writes], "_steps * _neurons")
-    sizes |= {p: "1" for p, u in zip(plan.params, kernel.uniform) if u}
-    if kernel.constant and "x" in sizes:
-        sizes["x"] = "_neurons"
-    addresses = ", ".join(f"{a}_at" for a in arrays)
-    head = f"_steps, _neurons, _stride, _samples, _size, _mask_at, {addresses}"
-    views = [f"    {a}_all = carray(pointer({a}_at), ({sizes[a]},), real)" for a in arrays]
-    views.append(f"    _mask = carray(pointer(_mask_at), ({'_steps * _samples' if kernel.masked else '1'},), np.uint8)")
-    views_named = ", ".join(f"{a}_all" for a in arrays)
-    call = (
-        f"block(_b * _size, min(_neurons, (_b + 1) * _size), _steps, _neurons, _stride, _samples, _mask, {views_named})"
-    )
-    signature = ", ".join(["int64"] * (6 + len(arrays)))
-    count = "    _blocks = (_neurons + _size - 1) // _size"
+    addresses = ", ".join([*SIZES, *(f"{a}_at" for a in arrays.names)])
+    functions = ["step", "again"] if plan.again is not None else ["step"]
     return [
-        f"def run({head}):",
-        *views,
-        count,
-        "    for _b in range(_blocks):",
-        f"        {call}",
+        f"def run({addresses}):",
+        *indent([*views, "for _b in range(_blocks):", *loop], 1),
         "",
-        f"def run_parallel({head}):",
-        *views,
-        count,
-        "    for _b in prange(_blocks):",
-        f"        {call}",
+        f"def run_parallel({addresses}):",
+        *indent([*views, "for _b in prange(_blocks):", *loop], 1),
         "",
-        "# The arrays of one call never overlap, so the block may be vectorised without checking.",
-        'block = njit(nogil=True, error_model="numpy", pipeline_class=NoAlias, cache=_on_disk)(block)',
-        f'run = njit("void({signature})", nogil=True, error_model="numpy", cache=_on_disk)(run)',
+        '_inner = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}',
+        "# The rows of one call never overlap, so a step may be vectorised without checking.",
+        *(f"{name} = njit(**_inner, pipeline_class=NoAlias)({name})" for name in functions),
+        "block = njit(**_inner)(block)",
+        'run = njit(nogil=True, error_model="numpy", cache=_on_disk)(run)',
         'run_parallel = njit(nogil=True, error_model="numpy", parallel=True, cache=_on_disk)(run_parallel)',
     ]
-
-
-def _indent(lines: Iterable[str], spaces: int) -> list[str]:
-    return [" " * spaces + line for line in lines]

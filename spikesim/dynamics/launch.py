@@ -1,20 +1,28 @@
-"""Call a compiled kernel on tensors: one address per array, threads only where they pay."""
+"""Call a compiled CPU kernel on tensors: one address per array, threads only where they pay."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Sequence
-from types import ModuleType
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numba
 import torch
 
 from spikesim.dynamics.cache import compiled, compiled_in_memory
-from spikesim.dynamics.emit import Kernel
+from spikesim.dynamics.memory import LANES, LINE
+from spikesim.dynamics.plan import Kernel, arrays_of, plan_of
 
 # Below this many neuron updates the barrier of a parallel region costs more than it saves.
 PARALLEL_FROM = 1 << 15
+
+# Rows of this many bytes or more go round the cache: nothing of them would be left there for a reader.
+STREAM_FROM = 1 << 22
+
+# Values that a block which recomputes its forward may keep: half of a second-level cache.
+_SCRATCH = 1 << 17
 
 _parallel_region = threading.Lock()
 _forked = False
@@ -29,54 +37,110 @@ def _mark_forked() -> None:
 os.register_at_fork(after_in_child=_mark_forked)
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How much a kernel call covers, and how its outermost array lies in memory.
+
+    Args:
+        steps: T.
+        samples: number of stretches of ``features`` neurons that a block must not cross: N if samples differ in
+            mask or stride, else 1.
+        features: neurons per stretch.
+        time_stride: elements from one time step of ``x`` (or of ``grad_out``) to the next; 0 if it is constant.
+        sample_stride: elements from one sample of it to the next.
+    """
+
+    steps: int
+    samples: int
+    features: int
+    time_stride: int
+    sample_stride: int
+
+
 def block_size(neurons: int) -> int:
     """Neurons per block: by shape alone, so that no result depends on the number of threads.
 
     Long rows keep the hardware prefetcher and the TLB busy; several blocks keep every core busy.
 
-    >>> block_size(100), block_size(1_000_000) % 16
+    >>> block_size(100), block_size(1_000_000) % 32
     (1024, 0)
     """
-    return min(max(-(-neurons // 16) + 15 & ~15, 1024), 1 << 16)
+    return min(max(-(-neurons // 16) + LANES - 1 & -LANES, 1024), 1 << 16)
+
+
+def _recomputing_size(kernel: Kernel, extent: Extent) -> int:
+    again = plan_of(kernel).again
+    kept = len(again.writes) if again is not None else 1
+    per_neuron = max(kept, 1) * extent.steps * (again.substeps if again is not None else 1)
+    return max(min(_SCRATCH // per_neuron & -LANES, block_size(extent.features)), 64)
+
+
+def _streams(kernel: Kernel, arrays: Sequence[torch.Tensor], extent: Extent) -> bool:
+    """Whether written rows are large, and so placed that they can go round the cache."""
+    if extent.steps * extent.samples * extent.features * arrays[0].itemsize < STREAM_FROM:
+        return False
+    plan = plan_of(kernel)
+    if plan.substeps > 1 or not plan.writes or extent.features % LANES:
+        return False
+    first = len(arrays_of(kernel).reads)
+    return all(a.data_ptr() % LINE == 0 for a in arrays[first : first + len(plan.writes)])
 
 
 def launch(
     kernel: Kernel,
     arrays: Sequence[torch.Tensor],
-    steps: int,
-    neurons: int,
-    mask: torch.Tensor | None,
+    extent: Extent,
+    mask: torch.Tensor | None = None,
+    clock: torch.Tensor | None = None,
 ) -> None:
-    """Run ``kernel`` in place on ``arrays``, in the order of :func:`spikesim.dynamics.emit.array_names`.
+    """Run ``kernel`` in place on ``arrays``, in the order of :func:`spikesim.dynamics.plan.arrays_of`.
 
     Args:
         kernel: what to run; compiled on first use.
-        arrays: contiguous storage of the kernel's dtype: rows read, rows written, carried, params, sums.
-        steps: T.
-        neurons: N times the neurons of a sample.
+        arrays: storage of the kernel's dtypes.
+        extent: sizes and strides.
         mask: bool ``[T, N]`` if the kernel is masked.
+        clock: int64 ``[2]`` if the kernel draws random numbers.
     """
-    if steps == 0 or neurons == 0:
+    updates = extent.steps * extent.samples * extent.features
+    if updates == 0:
         return
-    stride = 0 if kernel.constant else neurons
-    samples = mask.shape[1] if mask is not None else 1
-    mask_at = mask.data_ptr() if mask is not None else 0
-    size = block_size(neurons)
-    addresses = [a.data_ptr() for a in arrays]
-    threads = torch.get_num_threads()
-    sizes = (steps, neurons, stride, samples, size, mask_at)
-    parallel = not _forked and threads > 1 and steps * neurons >= PARALLEL_FROM
+    if _streams(kernel, arrays, extent):
+        kernel = replace(kernel, streamed=True)
+    size = _recomputing_size(kernel, extent) if kernel.recompute else block_size(extent.features)
+    arguments = (
+        extent.steps,
+        extent.samples,
+        extent.features,
+        extent.time_stride,
+        extent.sample_stride,
+        size,
+        0 if mask is None else mask.data_ptr(),
+        0 if clock is None else clock.data_ptr(),
+        *[a.data_ptr() for a in arrays],
+    )
     try:
-        _run(compiled(kernel), parallel, (*sizes, *addresses), threads)
+        run_blocks(compiled(kernel), arguments, updates)
     except OSError:
-        # The parallel variant is compiled, and saved, on its first call: the disk may have filled up since.
-        _run(compiled_in_memory(kernel), parallel, (*sizes, *addresses), threads)
+        # A function is compiled, and saved, on its first call: the disk may have filled up since.
+        run_blocks(compiled_in_memory(kernel), arguments, updates)
 
 
-def _run(module: ModuleType, parallel: bool, arguments: tuple[int, ...], threads: int) -> None:
-    if not parallel:
-        module.run(*arguments)
+def run_blocks(kernel: Any, arguments: tuple[int, ...], updates: int) -> None:
+    """Call the form of a kernel that pays for this many updates.
+
+    Args:
+        kernel: an object with ``run`` and ``run_parallel``.
+        arguments: what both are called with.
+        updates: how much work there is, in neuron updates.
+    """
+    threads = torch.get_num_threads()
+    if _forked or threads == 1 or updates < PARALLEL_FROM:
+        kernel.run(*arguments)
         return
     with _parallel_region:
         numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-        module.run_parallel(*arguments)
+        kernel.run_parallel(*arguments)
+        if torch.get_num_threads() != threads:
+            # The first parallel region of Numba's own pool resets OpenMP's number of threads, which is torch's too.
+            torch.set_num_threads(threads)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor
 
-from spikesim.dynamics import operator as kernels
 from spikesim.dynamics.call import Call
 from spikesim.dynamics.declarations import Param, SpikeType, State, constant
-from spikesim.dynamics.emit import Kernel, Mode, emit, is_reserved
+from spikesim.dynamics.emit import emit
+from spikesim.dynamics.emit_cuda import emit_cuda
+from spikesim.dynamics.execute import Memory, compute_dtype
+from spikesim.dynamics.layout import Form, memory_format, strided
+from spikesim.dynamics.plan import Kernel, Mode
+from spikesim.dynamics.prepare import CLOCK, bounded, clock_of, given_state, own_state, parameter
 from spikesim.dynamics.program import Program, parse
-from spikesim.dynamics.record import record
+from spikesim.dynamics.record import Step, record
+from spikesim.dynamics.reserved import is_reserved
 from spikesim.dynamics.rows import Rows, has_kernel, run_folded_reference, run_fused
 from spikesim.dynamics.time import TimeAware
-from spikesim.errors import ConfigError, GradientError, ReuseError, ShapeError, StateError, TimestepsError
+from spikesim.errors import ConfigError, DeviceError, GradientError, ReuseError, ShapeError, TimestepsError
 
-_KERNEL_DTYPES = (torch.float32, torch.float64)
+_STORED = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 
 class _TracedAtBirth(type):
@@ -64,8 +69,12 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
     tensor([2., 4., 6.])
     """
 
-    states: ClassVar[dict[str, State]] = {}
-    params: ClassVar[dict[str, Param]] = {}
+    states: dict[str, State] = {}
+    params: dict[str, Param] = {}
+    draws: ClassVar[tuple[str, ...]] = ()  # uniform random numbers in (0, 1) that ``step`` receives by these names
+    substeps: int = 1  # how often ``step`` runs per time step; spikes add up, of analog emissions the last stays
+    fires_once_a_step: ClassVar[bool] = False  # whether sub-steps of one time step cannot fire twice, so stay binary
+    memory: Memory = "auto"  # whether training keeps values of the forward or computes them again
     emits: SpikeType = SpikeType("binary")
     call: Call | None = None
     path: str | None = None  # qualified name inside the Network that last ran it
@@ -80,12 +89,13 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         **values: float | Tensor,
     ) -> None:
         super().__init__()
+        self._texts: dict[bool, str] = {}  # the recorded step in training and in evaluation
         name = type(self).__name__
         initial, learnable = dict(initial or {}), {learnable} if isinstance(learnable, str) else set(learnable)
         _only_known(f"{name}: initial values", initial, self.states)
         _only_known(f"{name}: learnable parameters", learnable, self.params)
         _only_known(f"{name}: parameters", values, self.params)
-        if taken := sorted(filter(is_reserved, (*self.states, *self.params))):
+        if taken := sorted(filter(is_reserved, (*self.states, *self.params, *self.draws))):
             raise ConfigError(f"{name}: the kernels use the name {', '.join(taken)} themselves; choose another")
         for key, param in self.params.items():
             if hasattr(Neuron, key):
@@ -104,24 +114,51 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
             self.register_buffer(f"initial_{key}", constant(f"{name}: initial {key}", initial.get(key, state.init)))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        super().__setattr__(name, value)
-        if (
-            name not in ("timesteps", "call", "path", "_text")
-            and self._text is not None
-            and not isinstance(value, Tensor)
-        ):
-            # A changed flag changes the equations; recording again at once keeps torch.compile from seeing it.
-            self._text = None
+        if name == "memory" and value not in get_args(Memory):
+            raise ConfigError(f"memory is {value!r}, but it must be one of {', '.join(get_args(Memory))}")
+        if self._text is None or name in ("timesteps", "call", "path", "memory", "_text", "_texts"):
+            super().__setattr__(name, value)
+        elif name in self.params and isinstance(value, (int, float)):
+            self.params[name].check(f"{type(self).__name__}: {name}", value)
+            with torch.no_grad():
+                getattr(self, name).fill_(value)
+        elif name == "training":
+            # Going to and fro between training and evaluation need not record the step each time.
+            self._texts[self.training] = self._text
+            super().__setattr__(name, value)
+            self._text = self._texts.get(value)
             self.program_text()
+        else:
+            super().__setattr__(name, value)
+            if not isinstance(value, Tensor):
+                # A changed flag changes the equations; recording again at once keeps torch.compile from seeing it.
+                self._texts.clear()
+                self._text = None
+                self.program_text()
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *rest)
         errors: list[str] = rest[-1]
         for key, param in self.params.items():
+            # Training may leave a learnt value beyond its bound; it then acts as the bound.
+            declared = Param(param.default) if key in self._parameters else param
             try:
-                param.check(f"{prefix}{key}", getattr(self, key))
+                declared.check(f"{prefix}{key}", getattr(self, key))
             except ConfigError as error:
                 errors.append(str(error))
+
+    def equations(self) -> Step:
+        """What is recorded, and run where there is no kernel; ``step`` unless a flag wraps it."""
+        return self.step
+
+    def state_names(self) -> tuple[str, ...]:
+        """Names under which the neuron carries its state; ``clock`` among them if it draws random numbers.
+
+        >>> from spikesim.neurons import LIF
+        >>> LIF().state_names()
+        ('v',)
+        """
+        return (*self.states, CLOCK) if self.draws else tuple(self.states)
 
     def program(self) -> Program:
         """The recorded step.
@@ -130,9 +167,9 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         >>> print(LI().program())
         sub = sub(x, v)
         div = div(sub, tau)
-        add = add(v, div)
-        emit add
-        v' = add
+        v_next = add(v, div)
+        emit v_next
+        v' = v_next
         """
         return parse(self.program_text())
 
@@ -140,27 +177,39 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         """Canonical text of the recorded step; equal for neurons with equal equations."""
         if self._text is None:
             name = type(self).__name__
-            self._text = record(self.step, tuple(self.states), tuple(self.params), name).text()
+            if not isinstance(self.substeps, int) or self.substeps < 1:
+                raise ConfigError(f"{name}: substeps is {self.substeps!r}, but it must be a whole number from 1")
+            if self.substeps > 1 and self.emits == SpikeType("binary") and not self.fires_once_a_step:
+                raise ConfigError(
+                    f"{name}: the spikes of {self.substeps} sub-steps add up, so they are no longer binary; declare "
+                    "emits = SpikeType('graded', bits=...), or 'analog' to emit the last sub-step's value"
+                )
+            program = record(
+                self.equations(), tuple(self.states), tuple(self.params), name, self.draws, self.substeps,
+                "sum" if self.emits.is_spike else "last",
+            )  # fmt: skip
+            self._text = program.text()
         return self._text
 
     def kernel_source(self, backend: str = "cpu", mode: Mode = "infer") -> str:
         """The source that is compiled for this neuron, in float32.
 
         Args:
-            backend: "cpu".
+            backend: "cpu" or "cuda".
             mode: "infer", "train" (keeps what the backward needs) or "backward".
         """
-        if backend != "cpu":
-            raise ConfigError(f"kernel_source: backend is {backend!r}, but only 'cpu' has a kernel")
+        write = {"cpu": emit, "cuda": emit_cuda}.get(backend)
+        if write is None:
+            raise ConfigError(f"kernel_source: backend is {backend!r}, but it must be 'cpu' or 'cuda'")
         if mode not in ("infer", "train", "backward"):
             raise ConfigError(f"kernel_source: mode is {mode!r}, but it must be 'infer', 'train' or 'backward'")
         uniform = tuple(getattr(self, p).numel() == 1 for p in self.params)
         wrt = tuple(p for p in self.params if getattr(self, p).requires_grad)
-        return emit(Kernel(self.program_text(), mode, "float32", uniform, wrt), type(self).__name__)
+        return write(Kernel(self.program_text(), mode, "float32", uniform, wrt), type(self).__name__)
 
     def extra_repr(self) -> str:
         """Parameters in the module's printed form."""
-        shown = {p: getattr(self, p) for p in self.params}
+        shown = {p: self.acting(p).detach() for p in self.params}
         single = {k: v.numel() == 1 and v.device.type != "meta" for k, v in shown.items()}
         return ", ".join(f"{k}={v.item():g}" if single[k] else f"{k}={tuple(v.shape)}" for k, v in shown.items())
 
@@ -178,10 +227,7 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
             ReuseError: reached twice in one call of a Network.
         """
         call = self.call if self.timesteps is not None else None
-        if not isinstance(x, Tensor):
-            raise ShapeError(f"{self._label()} received a {type(x).__name__}, but it takes a tensor [T, N, ...]")
-        if not x.is_floating_point():
-            raise ShapeError(f"{self._label()} received {x.dtype}, but neurons need a floating dtype; call x.float()")
+        self._check_input(x, 1 if call is not None else 2, "[T, N, ...]")
         if call is None:
             return self._alone(x)
         path = self.path or ""
@@ -202,7 +248,19 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         out, final = self.run_rows(x, timesteps, state=state, mask=call.mask, constant=constant)
         if call.keep:
             call.final[path] = final
+        if call.spikes is not None and self.emits == SpikeType("binary"):
+            call.spikes(out)
         return out
+
+    def _check_input(self, x: Any, dims: int, form: str) -> None:
+        if not isinstance(x, Tensor):
+            raise ShapeError(f"{self._label()} received a {type(x).__name__}, but it takes a tensor {form}")
+        if x.layout != torch.strided:
+            raise ShapeError(f"{self._label()} received a {x.layout} tensor; give a dense one, x.to_dense()")
+        if not x.is_floating_point():
+            raise ShapeError(f"{self._label()} received {x.dtype}, but neurons need a floating dtype; call x.float()")
+        if x.dim() < dims:
+            raise ShapeError(f"{self._label()} received shape {tuple(x.shape)}, but it takes {form}")
 
     def _alone(self, x: Tensor) -> Tensor:
         if self.path is not None and not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1:
@@ -210,12 +268,13 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
                 f"{self._label()} is recomputed in the backward, after its Network's call has ended; put "
                 "torch.utils.checkpoint around the Network, not inside it"
             )
-        if x.dim() < 2:
-            raise ShapeError(f"{self._label()} received shape {tuple(x.shape)}, but it takes [T, N, ...]")
         if x.shape[0] == 0:
             raise TimestepsError(f"{self._label()} received T = 0 time steps; give it at least one")
         timesteps, samples = x.shape[:2]
-        out, _ = self.run_rows(x.flatten(0, 1), timesteps)
+        if strided(x):
+            out, _ = self._run(x, timesteps, "steps", None, None)
+        else:
+            out, _ = self._run(x.flatten(0, 1), timesteps, "rows", None, None)
         return out.reshape(timesteps, samples, *out.shape[1:])
 
     def run_rows(
@@ -244,71 +303,72 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
             ShapeError: the mask or a parameter does not fit the rows.
             StateError: a state does not fit the rows.
         """
+        if not isinstance(timesteps, (int, torch.SymInt)):
+            raise TimestepsError(f"{self._label()}: T is {timesteps!r}, but it must be a whole number")
+        self._check_input(x, 1, "[T*N, ...]")
         if timesteps < 1 or (not constant and x.shape[0] % timesteps != 0):
             raise TimestepsError(f"{self._label()}: {x.shape[0]} rows are not T*N with T = {timesteps} time steps")
-        work = x if x.dtype in _KERNEL_DTYPES else x.float()
-        layout = kernels.memory_format(work)
-        work = work.contiguous(memory_format=layout)
-        samples = work.shape[0] if constant else work.shape[0] // timesteps
-        shape = (samples, *work.shape[1:])
+        return self._run(x, timesteps, "constant" if constant else "rows", state, mask)
+
+    def _run(
+        self, x: Tensor, timesteps: int, form: Form, state: Mapping[str, Tensor] | None, mask: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        analog = not self.emits.is_spike
+        work = x if x.dtype in _STORED and not (analog and x.dtype.itemsize < 4) else x.float()
+        if form != "steps":
+            # Random numbers are counted in the order of the sample, whatever its layout.
+            layout = torch.contiguous_format if self.draws else memory_format(work)
+            work = work.contiguous(memory_format=layout)
+        sample = work.shape[2:] if form == "steps" else work.shape[1:]
+        samples = work.shape[1] if form == "steps" else work.shape[0] // (1 if form == "constant" else timesteps)
+        shape = (samples, *sample)
         if mask is not None and (mask.dtype != torch.bool or tuple(mask.shape) != (timesteps, samples)):
             raise ShapeError(
                 f"{self._label()}: mask is {mask.dtype} {tuple(mask.shape)}, but it must be torch.bool "
                 f"[T, N] = {(timesteps, samples)}"
             )
+        if mask is not None and mask.device != x.device:
+            raise DeviceError(
+                f"{self._label()}: mask is on {mask.device}, but the input on {x.device}; call "
+                f"mask.to({str(x.device)!r})"
+            )
+        compute, label = compute_dtype(work), self._label()
+        clock = clock_of(label, state, work.device) if self.draws else None
         rows = Rows(
             work,
             timesteps,
-            states={k: self._initial(k, state, work, shape) for k in self.states},
-            params={k: self._value(k, work) for k in self.params},
+            states={
+                k: own_state(label, k, getattr(self, f"initial_{k}"), work.device, compute, shape)
+                if state is None
+                else given_state(label, k, state.get(k), work.device, compute, shape)
+                for k in self.states
+            },
+            params={k: parameter(label, k, self.acting(k), work, compute, shape) for k in self.params},
             mask=mask,
-            constant=constant,
+            clock=clock,
+            form=form,
+            memory=self.memory,
             shape=shape,
         )
         if has_kernel(work):
             out, final = run_fused(self.program_text(), rows)
         else:
-            out, final = run_folded_reference(self.step, rows)
-        if self.emits.is_spike and out.dtype != x.dtype:
+            out, final = run_folded_reference(self.equations(), self.program_text(), rows)
+        if clock is not None:
+            final[CLOCK] = torch.stack([clock[0], clock[1] + timesteps])
+        if out.dtype != x.dtype and not analog:
             out = out.to(x.dtype)
         return out, final
 
-    def _initial(self, name: str, state: Mapping[str, Tensor] | None, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-        given: Tensor = getattr(self, f"initial_{name}") if state is None else state[name]
-        if state is None:
-            _require_fit(f"{self._label()}: initial {name}", given, shape)
-        elif not isinstance(given, Tensor):
-            raise StateError(f"{self._label()}: state '{name}' is a {type(given).__name__}, but it must be a tensor")
-        elif tuple(given.shape) != tuple(shape):
-            raise StateError(
-                f"{self._label()}: state '{name}' has shape {tuple(given.shape)}, but this batch needs {tuple(shape)}; "
-                "start a new stream (or pass state=None) when the batch changes"
-            )
-        return given.to(device=like.device, dtype=like.dtype)
-
-    def _value(self, name: str, like: Tensor) -> Tensor:
-        value: Tensor = getattr(self, name).to(dtype=like.dtype)
+    def acting(self, name: str) -> Tensor:
+        """A parameter as it acts: a learnt one, frozen or not, within its bounds."""
+        value: Tensor = getattr(self, name)
         low, high = self.params[name].min, self.params[name].max
-        if value.requires_grad and (low is not None or high is not None):
-            value = value.clamp(low, high)
-        if value.dim() == 1 and like.dim() > 2:
-            value = value.reshape(-1, *[1] * (like.dim() - 2))
-        _require_fit(f"{self._label()}: {name}", value, like.shape)
-        return value
+        learnt = name in self._parameters or value.requires_grad
+        return bounded(value, low, high) if learnt and (low is not None or high is not None) else value
 
     def _label(self) -> str:
         return f"{type(self).__name__} '{self.path}'" if self.path else type(self).__name__
-
-
-def _require_fit(what: str, value: Tensor, shape: Sequence[int]) -> None:
-    trailing = zip(reversed(value.shape), reversed(shape[1:]))
-    if value.dim() >= len(shape) or not all(size in (1, full) for size, full in trailing):
-        if value.numel() == 1:
-            return
-        raise ShapeError(
-            f"{what} has shape {tuple(value.shape)}, which does not fit one sample of shape {tuple(shape[1:])}; "
-            "give one value, one per channel, or one per neuron"
-        )
 
 
 def _only_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:

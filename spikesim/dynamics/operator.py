@@ -1,8 +1,11 @@
 """The kernels as torch operators: opaque to torch.compile and torch.export, differentiable once.
 
 ``spikesim::infer`` keeps nothing; ``spikesim::train`` also returns the values that its backward needs;
-``spikesim::backward`` is that backward. Rows are ``[T*N, ...]`` (``[N, ...]`` for an input that is
-constant in time), states and per-neuron parameters ``[N, ...]``, all in one memory format.
+``spikesim::backward`` is that backward. Rows are ``[T*N, ...]`` (see :mod:`spikesim.dynamics.layout` for the
+other forms), states and per-neuron parameters ``[N, ...]``, all in one memory format.
+
+A plain eager call need not go through torch's dispatcher, whose price is larger than a small kernel: it takes
+:class:`_Eager`, an autograd function over the same two functions.
 """
 
 from __future__ import annotations
@@ -12,68 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikesim.dynamics.derive import derive
-from spikesim.dynamics.emit import Kernel, Mode
-from spikesim.dynamics.launch import launch
+from spikesim.dynamics import execute
+from spikesim.dynamics.execute import Settings
+from spikesim.dynamics.layout import memory_format
 from spikesim.dynamics.program import parse
 from spikesim.errors import GradientError
-
-
-def memory_format(x: Tensor) -> torch.memory_format:
-    """The format whose storage order is sample, then everything else, without gaps."""
-    if x.is_contiguous():
-        return torch.contiguous_format
-    if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
-        return torch.channels_last
-    if x.dim() == 5 and x.is_contiguous(memory_format=torch.channels_last_3d):
-        return torch.channels_last_3d
-    return torch.contiguous_format
-
-
-def _names(wrt: str) -> tuple[str, ...]:
-    return tuple(w for w in wrt.split(",") if w)
-
-
-def _rows(x: Tensor, rows: Any) -> Tensor:
-    return torch.empty((rows, *x.shape[1:]), dtype=x.dtype, device=x.device, memory_format=memory_format(x))
-
-
-def _kernel(
-    mode: Mode, program: str, x: Tensor, params: list[Tensor], wrt: str, masked: bool, constant: bool
-) -> Kernel:
-    uniform = tuple(p.numel() == 1 for p in params)
-    return Kernel(program, mode, str(x.dtype).removeprefix("torch."), uniform, _names(wrt), masked, constant)
-
-
-def _forward(
-    mode: Mode,
-    x: Tensor,
-    states: list[Tensor],
-    params: list[Tensor],
-    mask: Tensor | None,
-    program: str,
-    timesteps: int,
-    constant: bool,
-    wrt: str,
-) -> list[Tensor]:
-    outputs = _shapes(mode, x, states, program, timesteps, constant, wrt)
-    for final, state in zip(outputs[1:], states):
-        final.copy_(state)
-    kernel = _kernel(mode, program, x, params, wrt, mask is not None, constant)
-    count = len(states)
-    carried, written = outputs[1 : 1 + count], [outputs[0], *outputs[1 + count :]]
-    neurons = outputs[0].numel() // max(timesteps, 1)
-    launch(kernel, [x, *written, *carried, *params], timesteps, neurons, mask)
-    return outputs
-
-
-def _shapes(
-    mode: Mode, x: Tensor, states: list[Tensor], program: str, timesteps: int, constant: bool, wrt: str = ""
-) -> list[Tensor]:
-    samples = x.shape[0] if constant else x.shape[0] // timesteps
-    saved = derive(parse(program), _names(wrt)).saved if mode == "train" else ()
-    rows = samples * timesteps
-    return [_rows(x, rows), *(_rows(x, samples) for _ in states), *(_rows(x, rows) for _ in saved)]
 
 
 @torch.library.custom_op("spikesim::infer", mutates_args=())
@@ -82,15 +28,18 @@ def infer(
     states: list[Tensor],
     params: list[Tensor],
     mask: Tensor | None,
+    clock: Tensor | None,
     program: str,
     timesteps: int,
-    constant: bool,
+    form: str,
 ) -> list[Tensor]:
     """Emitted rows and final states."""
-    return _forward("infer", x, states, params, mask, program, timesteps, constant, "")
+    return execute.forward("infer", x, states, params, mask, clock, Settings(program, timesteps, form))
 
 
-infer.register_fake(lambda x, states, params, mask, *call: _shapes("infer", x, states, *call))
+@infer.register_fake
+def _(x: Any, states: Any, params: Any, mask: Any, clock: Any, *call: Any) -> list[Tensor]:
+    return execute.forward_shapes("infer", x, states, Settings(*call))
 
 
 @torch.library.custom_op("spikesim::train", mutates_args=())
@@ -99,100 +48,111 @@ def train(
     states: list[Tensor],
     params: list[Tensor],
     mask: Tensor | None,
+    clock: Tensor | None,
     program: str,
     timesteps: int,
-    constant: bool,
+    form: str,
     wrt: str,
+    memory: str,
 ) -> list[Tensor]:
     """Emitted rows, final states and what the backward keeps; ``wrt`` names the learnable parameters."""
-    return _forward("train", x, states, params, mask, program, timesteps, constant, wrt)
+    call = Settings(program, timesteps, form, wrt, memory)
+    return execute.forward("train", x, states, params, mask, clock, call)
 
 
-train.register_fake(lambda x, states, params, mask, *call: _shapes("train", x, states, *call))
+@train.register_fake
+def _(x: Any, states: Any, params: Any, mask: Any, clock: Any, *call: Any) -> list[Tensor]:
+    return execute.forward_shapes("train", x, states, Settings(*call))
 
 
 @torch.library.custom_op("spikesim::backward", mutates_args=())
 def backward(
     grad_out: Tensor,
     grad_states: list[Tensor],
-    saved: list[Tensor],
+    kept: list[Tensor],
     params: list[Tensor],
     mask: Tensor | None,
+    clock: Tensor | None,
     program: str,
     timesteps: int,
-    constant: bool,
+    form: str,
     wrt: str,
+    memory: str,
 ) -> list[Tensor]:
     """Gradients to the input, the initial states and the learnable parameters."""
-    outputs = _gradient_shapes(grad_out, grad_states, params, program, timesteps, constant, wrt)
-    count = len(grad_states)
-    for out, incoming in zip(outputs[1:], grad_states):
-        out.copy_(incoming)
-    samples = grad_out.shape[0] // timesteps
-    sums = [torch.zeros_like(_rows(grad_out, samples)) for _ in outputs[1 + count :]]
-    grad_x, carried = outputs[0], outputs[1 : 1 + count]
-    written = [] if constant else [grad_x]
-    summed = [grad_x.zero_(), *sums] if constant else sums
-    kernel = _kernel("backward", program, grad_out, params, wrt, mask is not None, constant)
-    arrays = [grad_out, *saved, *written, *carried, *params, *summed]
-    launch(kernel, arrays, timesteps, grad_out.numel() // max(timesteps, 1), mask)
-    for out, per_neuron in zip(outputs[1 + count :], sums):
-        if out.numel() == 1:
-            # NumPy adds in one fixed order; torch's sum depends on the number of threads.
-            out.fill_(float(per_neuron.reshape(-1).numpy().sum(dtype="float64")))
+    call = Settings(program, timesteps, form, wrt, memory)
+    return execute.backward(grad_out, grad_states, kept, params, mask, clock, call)
+
+
+@backward.register_fake
+def _(grad_out: Any, grad_states: Any, kept: Any, params: Any, mask: Any, clock: Any, *call: Any) -> list[Tensor]:
+    return execute.backward_shapes(grad_out, grad_states, params, Settings(*call))
+
+
+class _Context:
+    """What the backward of a call needs, kept the same way by the operator and by the eager function."""
+
+    @staticmethod
+    def keep(ctx: Any, x: Tensor, states: Any, params: Any, mask: Any, clock: Any, call: Settings, out: Any) -> None:
+        """Remember one call in the autograd context of its node."""
+        ctx.set_materialize_grads(False)  # a zero gradient for every kept value would double the traffic
+        kept = [x, *states] if call.recompute else out[1 + len(states) :]
+        extra = [t for t in (mask, clock) if t is not None]
+        ctx.save_for_backward(*kept, *params, *extra)
+        ctx.call, ctx.present = call, (mask is not None, clock is not None)
+        ctx.rows, ctx.layout, ctx.dtype, ctx.samples = out[0].shape, memory_format(out[0]), x.dtype, x.shape
+
+    @staticmethod
+    def gradients(ctx: Any, grads: Any) -> tuple[Any, list[Any], list[Any]] | None:
+        """Gradients to the input, each state and each parameter; None where nothing came in."""
+        call: Settings = ctx.call
+        program = parse(call.program)
+        count = len(program.states)
+        given = next((g for g in grads if g is not None), None)
+        if given is None:
+            return None
+        tensors = list(ctx.saved_tensors)
+        clock = tensors.pop() if ctx.present[1] else None
+        mask = tensors.pop() if ctx.present[0] else None
+        first = len(tensors) - len(program.params)
+        kept, params = tensors[:first], tensors[first:]
+        grad_out = grads[0]
+        if grad_out is None:
+            grad_out = given.new_zeros(ctx.rows, dtype=ctx.dtype)
+        grad_out = grad_out.contiguous(memory_format=ctx.layout)
+        finals = [
+            grad_out.new_zeros(()) if g is None else g.contiguous(memory_format=ctx.layout)
+            for g in grads[1 : 1 + count]
+        ]
+        if call.recompute:
+            shape = (ctx.rows[0] // call.timesteps, *ctx.rows[1:])
+            # An initial state may be one number for all neurons.
+            kept = [kept[0], *(s.expand(shape).contiguous(memory_format=ctx.layout) for s in kept[1:])]
+        if torch.is_grad_enabled() or not is_plain(grad_out):
+            # With create_graph the result must know that it cannot be differentiated again.
+            if torch.is_grad_enabled() and not grad_out.requires_grad:
+                grad_out = grad_out.detach().requires_grad_()
+            out = backward(grad_out, finals, kept, params, mask, clock, *call)
         else:
-            out.copy_(per_neuron)
-    return outputs
-
-
-backward.register_fake(
-    lambda grad_out, grad_states, saved, params, mask, *call: _gradient_shapes(grad_out, grad_states, params, *call)
-)
-
-
-def _gradient_shapes(
-    grad_out: Tensor,
-    grad_states: list[Tensor],
-    params: list[Tensor],
-    program: str,
-    timesteps: int,
-    constant: bool,
-    wrt: str,
-) -> list[Tensor]:
-    samples = grad_out.shape[0] // timesteps
-    names = parse(program).params
-    return [
-        _rows(grad_out, samples if constant else grad_out.shape[0]),
-        *(_rows(grad_out, samples) for _ in grad_states),
-        *(torch.empty_like(params[names.index(w)]) for w in _names(wrt)),
-    ]
+            out = execute.backward(grad_out, finals, kept, params, mask, clock, call)
+        grad_x = out[0].view(ctx.samples) if call.form == "steps" else out[0]
+        learnt = dict(zip(call.learnable, out[1 + count :]))
+        return grad_x, out[1 : 1 + count], [learnt.get(n) for n in program.params]
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    x, states, params, mask, *settings = inputs
-    ctx.set_materialize_grads(False)  # a zero gradient for every kept value would double the traffic
-    ctx.save_for_backward(*output[1 + len(states) :], *params, *([] if mask is None else [mask]))
-    ctx.masked, ctx.settings = mask is not None, tuple(settings)
-    ctx.rows, ctx.layout = output[0].shape, memory_format(x)
+    x, states, params, mask, clock, *call = inputs
+    _Context.keep(ctx, x, states, params, mask, clock, Settings(*call), output)
+    ctx.lists = len(states), len(params)
 
 
 def _backward(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
-    program, _, _, wrt = ctx.settings
-    states, params = parse(program).states, parse(program).params
-    tensors = list(ctx.saved_tensors)
-    mask = tensors.pop() if ctx.masked else None
-    first = len(tensors) - len(params)
-    saved, parameters = tensors[:first], tensors[first:]
-    given = next((g for g in grads if g is not None), None)
-    if given is None:
-        return None, [None] * len(states), [None] * len(params), *[None] * (1 + len(ctx.settings))
-    grad_out = given.new_zeros(ctx.rows) if grads[0] is None else grads[0]
-    zero = given.new_zeros(())
-    finals = [zero if g is None else g.contiguous(memory_format=ctx.layout) for g in grads[1 : 1 + len(states)]]
-    grad_out = grad_out.contiguous(memory_format=ctx.layout)
-    out = backward(grad_out, finals, saved, parameters, mask, *ctx.settings)
-    by_name = dict(zip(_names(wrt), out[1 + len(states) :]))
-    return out[0], out[1 : 1 + len(states)], [by_name.get(n) for n in params], *[None] * (1 + len(ctx.settings))
+    nothing = [None] * (2 + len(Settings._fields))
+    found = _Context.gradients(ctx, grads)
+    if found is None:
+        states, params = ctx.lists
+        return None, [None] * states, [None] * params, *nothing
+    return *found, *nothing
 
 
 torch.library.register_autograd("spikesim::train", _backward, setup_context=_setup)
@@ -206,3 +166,50 @@ def _refuse(ctx: Any, *grads: Any) -> Any:
 
 
 torch.library.register_autograd("spikesim::backward", _refuse)
+
+
+class _Eager(torch.autograd.Function):
+    """The same as ``spikesim::train``, without torch's dispatcher."""
+
+    @staticmethod
+    def forward(ctx: Any, mask: Any, clock: Any, call: Settings, count: int, x: Tensor, *rest: Tensor) -> Any:
+        states, params = list(rest[:count]), list(rest[count:])
+        out = execute.forward("train", x, states, params, mask, clock, call)
+        _Context.keep(ctx, x, states, params, mask, clock, call, out)
+        # What the backward keeps stays inside.
+        return tuple(out[: 1 + count])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        found = _Context.gradients(ctx, grads)
+        if found is None:
+            return (None,) * len(ctx.needs_input_grad)
+        grad_x, states, params = found
+        return None, None, None, None, grad_x, *states, *params
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether nothing watches the call: no tracing, no mode that counts or fakes operators, no tensor subclass."""
+    return (
+        not torch.compiler.is_compiling()
+        and type(x) in (Tensor, torch.nn.Parameter)
+        and torch._C._len_torch_dispatch_stack() == 0
+    )
+
+
+def call_infer(
+    x: Tensor, states: list[Tensor], params: list[Tensor], mask: Tensor | None, clock: Tensor | None, call: Settings
+) -> Any:
+    """Emitted rows and final states, by the shortest way."""
+    if is_plain(x):
+        return execute.forward("infer", x, states, params, mask, clock, call)
+    return infer(x, states, params, mask, clock, call.program, call.timesteps, call.form)
+
+
+def call_train(
+    x: Tensor, states: list[Tensor], params: list[Tensor], mask: Tensor | None, clock: Tensor | None, call: Settings
+) -> Any:
+    """Emitted rows and final states, differentiable, by the shortest way."""
+    if is_plain(x):
+        return _Eager.apply(mask, clock, call, len(states), x, *states, *params)  # type: ignore[no-untyped-call]
+    return train(x, states, params, mask, clock, *call)

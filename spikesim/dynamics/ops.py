@@ -45,7 +45,12 @@ exp = _unary("exp", torch.exp, math.exp, "e to the power a.")
 log = _unary("log", torch.log, math.log, "Natural logarithm.")
 sqrt = _unary("sqrt", torch.sqrt, math.sqrt, "Square root.")
 tanh = _unary("tanh", torch.tanh, math.tanh, "Hyperbolic tangent.")
-sigmoid = _unary("sigmoid", torch.sigmoid, lambda a: 1.0 / (1.0 + math.exp(-a)), "Logistic function.")
+sigmoid = _unary(
+    "sigmoid",
+    torch.sigmoid,
+    lambda a: 1.0 / (1.0 + math.exp(-a)) if a >= 0 else math.exp(a) / (1.0 + math.exp(a)),
+    "Logistic function.",
+)
 atan = _unary("atan", torch.atan, math.atan, "Arc tangent.")
 erf = _unary("erf", torch.erf, math.erf, "Error function.")
 sign = _unary("sign", torch.sign, lambda a: float((a > 0) - (a < 0)), "Sign; gradient 0.")
@@ -95,7 +100,9 @@ def minimum(a: Value, b: Value) -> Value:
     tensor([1., 2.])
     """
     proxy = _proxy(minimum, (a, b))
-    return proxy if proxy is not None else torch.minimum(*_tensors(a, b))
+    if proxy is not None:
+        return proxy
+    return torch.minimum(*_tensors(a, b)) if _has_tensor(a, b) else min(a, b)
 
 
 def maximum(a: Value, b: Value) -> Value:
@@ -105,7 +112,9 @@ def maximum(a: Value, b: Value) -> Value:
     tensor([2., 3.])
     """
     proxy = _proxy(maximum, (a, b))
-    return proxy if proxy is not None else torch.maximum(*_tensors(a, b))
+    if proxy is not None:
+        return proxy
+    return torch.maximum(*_tensors(a, b)) if _has_tensor(a, b) else max(a, b)
 
 
 def clip(a: Value, low: float, high: float) -> Value:
@@ -115,17 +124,27 @@ def clip(a: Value, low: float, high: float) -> Value:
     tensor([-1.0000,  0.5000,  1.0000])
     """
     proxy = _proxy(clip, (a, low, high))
-    return proxy if proxy is not None else torch.clamp(a, low, high)
+    if proxy is not None:
+        return proxy
+    return torch.clamp(a, low, high) if _has_tensor(a) else max(low, min(high, a))
 
 
 def where(condition: Value, a: Value, b: Value) -> Value:
     """``a`` where the condition holds, ``b`` elsewhere; both are computed, no branch is taken.
 
+    Two plain numbers give torch's default dtype, which matters in a float64 run for numbers that float32 rounds.
+
     >>> where(torch.tensor([True, False]), torch.tensor(1.0), torch.tensor(2.0))
     tensor([1., 2.])
     """
     proxy = _proxy(where, (condition, a, b))
-    return proxy if proxy is not None else torch.where(condition, a, b)
+    if proxy is not None:
+        return proxy
+    return torch.where(condition, a, b) if _has_tensor(condition) else (a if condition else b)
+
+
+def _has_tensor(*values: Value) -> bool:
+    return any(isinstance(v, torch.Tensor) for v in values)
 
 
 def _tensors(a: Value, b: Value) -> tuple[torch.Tensor, torch.Tensor]:

@@ -28,10 +28,11 @@ class Primitive:
     Args:
         name: how the record calls it.
         function: what applies it to proxies (and so to tensors).
-        source: Numba source, with ``{0}``, ``{1}``, ... for the arguments and ``{real}`` for the dtype.
+        source: source text, with ``{0}``, ``{1}``, ... for the arguments; functions are those of ``cpu_math``.
         expression: for a smooth primitive, the SymPy expression in ``a``, ``b``.
         derivatives: for any other, one local derivative per argument.
         boolean: whether the result is a condition rather than a number.
+        level: how tightly the source binds, for parentheses; a call binds most.
     """
 
     name: str
@@ -40,6 +41,11 @@ class Primitive:
     expression: str | None = None
     derivatives: tuple[Local, ...] = ()
     boolean: bool = False
+    level: int = 9
+
+
+ATOM = 9  # a name, a number or a call
+_SUM, _PRODUCT, _SIGN, _COMPARISON = 2, 3, 4, 1
 
 
 def _select(condition: Value) -> Value:
@@ -60,17 +66,17 @@ def _second(local: Local) -> Local:
 
 
 _SMOOTH = [
-    Primitive("add", operator.add, "{0} + {1}", "a + b"),
-    Primitive("sub", operator.sub, "{0} - {1}", "a - b"),
-    Primitive("mul", operator.mul, "{0} * {1}", "a * b"),
-    Primitive("div", operator.truediv, "{0} / {1}", "a / b"),
-    Primitive("neg", operator.neg, "-{0}", "-a"),
-    Primitive("exp", ops.exp, "math.exp({0})", "exp(a)"),
-    Primitive("log", ops.log, "math.log({0})", "log(a)"),
-    Primitive("sqrt", ops.sqrt, "math.sqrt({0})", "sqrt(a)"),
-    Primitive("tanh", ops.tanh, "math.tanh({0})", "tanh(a)"),
-    Primitive("atan", ops.atan, "math.atan({0})", "atan(a)"),
-    Primitive("erf", ops.erf, "math.erf({0})", "erf(a)"),
+    Primitive("add", operator.add, "{0} + {1}", "a + b", level=_SUM),
+    Primitive("sub", operator.sub, "{0} - {1}", "a - b", level=_SUM),
+    Primitive("mul", operator.mul, "{0} * {1}", "a * b", level=_PRODUCT),
+    Primitive("div", operator.truediv, "{0} / {1}", "a / b", level=_PRODUCT),
+    Primitive("neg", operator.neg, "-{0}", "-a", level=_SIGN),
+    Primitive("exp", ops.exp, "exp({0})", "exp(a)"),
+    Primitive("log", ops.log, "log({0})", "log(a)"),
+    Primitive("sqrt", ops.sqrt, "sqrt({0})", "sqrt(a)"),
+    Primitive("tanh", ops.tanh, "tanh({0})", "tanh(a)"),
+    Primitive("atan", ops.atan, "atan({0})", "atan(a)"),
+    Primitive("erf", ops.erf, "erf({0})", "erf(a)"),
 ]
 
 _LESS = _tie(smaller=True)
@@ -83,60 +89,44 @@ def _sigmoid_slope(args: tuple[Value, ...]) -> Value:
     return s * (1.0 - s)
 
 
+def _inside(args: tuple[Value, ...]) -> Value:
+    return ops.where(args[0] < args[1], 0.0, ops.where(args[0] > args[2], 0.0, 1.0))
+
+
+def _comparison(name: str, function: Callable[..., Value], sign: str) -> Primitive:
+    return Primitive(name, function, f"{{0}} {sign} {{1}}", derivatives=(0.0, 0.0), boolean=True, level=_COMPARISON)
+
+
 _DECLARED = [
-    Primitive("sigmoid", ops.sigmoid, "{real}(1) / ({real}(1) + math.exp(-{0}))", derivatives=(_sigmoid_slope,)),
-    Primitive("abs", ops.absolute, "abs({0})", derivatives=(lambda args: ops.sign(args[0]),)),
-    Primitive(
-        "sign",
-        ops.sign,
-        "({real}(1) if {0} > {real}(0) else ({real}(-1) if {0} < {real}(0) else {real}(0)))",
-        derivatives=(0.0,),
-    ),
-    Primitive("detach", ops.detach, "{0}", derivatives=(0.0,)),
-    Primitive("floor", ops.floor, "np.floor({0})", derivatives=(1.0,)),
-    Primitive("round", ops.rounded, "np.rint({0})", derivatives=(1.0,)),
-    # The odd comparison keeps NaN, as torch does.
-    Primitive(
-        "minimum", ops.minimum, "({0} if ({0} <= {1} or {0} != {0}) else {1})", derivatives=(_LESS, _second(_LESS))
-    ),
-    Primitive(
-        "maximum", ops.maximum, "({0} if ({0} >= {1} or {0} != {0}) else {1})", derivatives=(_MORE, _second(_MORE))
-    ),
-    Primitive(
-        "clip",
-        ops.clip,
-        "({1} if {0} < {1} else ({2} if {0} > {2} else {0}))",
-        derivatives=(
-            lambda args: ops.where(args[0] < args[1], 0.0, ops.where(args[0] > args[2], 0.0, 1.0)),
-            0.0,
-            0.0,
-        ),
-    ),
+    Primitive("sigmoid", ops.sigmoid, "sigmoid({0})", derivatives=(_sigmoid_slope,)),
+    Primitive("abs", ops.absolute, "absolute({0})", derivatives=(lambda args: ops.sign(args[0]),)),
+    Primitive("sign", ops.sign, "sign({0})", derivatives=(0.0,)),
+    Primitive("detach", ops.detach, "{0}", derivatives=(0.0,), level=_SIGN),
+    Primitive("floor", ops.floor, "floor({0})", derivatives=(1.0,)),
+    Primitive("round", ops.rounded, "rounded({0})", derivatives=(1.0,)),
+    Primitive("minimum", ops.minimum, "minimum({0}, {1})", derivatives=(_LESS, _second(_LESS))),
+    Primitive("maximum", ops.maximum, "maximum({0}, {1})", derivatives=(_MORE, _second(_MORE))),
+    Primitive("clip", ops.clip, "clip({0}, {1}, {2})", derivatives=(_inside, 0.0, 0.0)),
     Primitive(
         "where",
         ops.where,
-        "({1} if {0} else {2})",
+        "where({0}, {1}, {2})",
         derivatives=(0.0, lambda args: _select(args[0]), lambda args: ops.where(args[0], 0.0, 1.0)),
     ),
-    Primitive("gt", operator.gt, "{0} > {1}", derivatives=(0.0, 0.0), boolean=True),
-    Primitive("ge", operator.ge, "{0} >= {1}", derivatives=(0.0, 0.0), boolean=True),
-    Primitive("lt", operator.lt, "{0} < {1}", derivatives=(0.0, 0.0), boolean=True),
-    Primitive("le", operator.le, "{0} <= {1}", derivatives=(0.0, 0.0), boolean=True),
-    Primitive("eq", operator.eq, "{0} == {1}", derivatives=(0.0, 0.0), boolean=True),
+    _comparison("gt", operator.gt, ">"),
+    _comparison("ge", operator.ge, ">="),
+    _comparison("lt", operator.lt, "<"),
+    _comparison("le", operator.le, "<="),
+    _comparison("eq", operator.eq, "=="),
+    Primitive("spike", ops.step_with_gradient, "spike({0})", derivatives=(lambda args: args[1], 0.0)),
     Primitive(
-        "spike",
-        ops.step_with_gradient,
-        "({real}(1) if {0} >= {real}(0) else {real}(0))",
-        derivatives=(lambda args: args[1], 0.0),
+        "spike_strict", ops.strict_step_with_gradient, "spike_strict({0})", derivatives=(lambda args: args[1], 0.0)
     ),
-    Primitive(
-        "spike_strict",
-        ops.strict_step_with_gradient,
-        "({real}(1) if {0} > {real}(0) else {real}(0))",
-        derivatives=(lambda args: args[1], 0.0),
-    ),
-    Primitive("smooth", ops.smooth_with_gradient, "{2}", derivatives=(lambda args: args[1], 0.0, 0.0)),
+    Primitive("smooth", ops.smooth_with_gradient, "{2}", derivatives=(lambda args: args[1], 0.0, 0.0), level=_SIGN),
 ]
+
+# What the emitted source calls beside its own variables.
+FUNCTIONS = frozenset(p.source.split("(")[0] for p in _SMOOTH + _DECLARED if "(" in p.source)
 
 PRIMITIVES: dict[str, Primitive] = {p.name: p for p in _SMOOTH + _DECLARED}
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any, Literal
 
 Operand = str | float
+Merge = Literal["last", "sum"]  # what a step emits of its sub-steps: the last value, or the sum of the spikes
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,16 @@ class Instruction:
     name: str
     primitive: str
     args: tuple[Operand, ...]
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether the author gave the value no name of its own.
+
+        >>> Instruction("mul_2", "mul", ("v", 2.0)).anonymous, Instruction("u", "mul", ("v", 2.0)).anonymous
+        (True, False)
+        """
+        rest = self.name.removeprefix(self.primitive)
+        return rest != self.name and (not rest or (rest[0] == "_" and rest[1:].isdigit()))
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,9 @@ class Program:
         body: the operations; the input is called ``x``.
         output: what is emitted.
         carried: the new value of each state, in the order of ``states``.
+        draws: names of the uniform random numbers that the step receives.
+        substeps: how often the step runs per time step, with the same input.
+        merge: what of the sub-steps' emissions is emitted.
     """
 
     states: tuple[str, ...]
@@ -40,19 +55,19 @@ class Program:
     body: tuple[Instruction, ...]
     output: Operand
     carried: tuple[Operand, ...]
+    draws: tuple[str, ...] = ()
+    substeps: int = 1
+    merge: Merge = "last"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Every name that the body may use without computing it."""
+        return ("x", *self.states, *self.params, *self.draws)
 
     def text(self) -> str:
         """Canonical text; equal equations give equal text."""
-        return json.dumps(
-            {
-                "states": self.states,
-                "params": self.params,
-                "body": [[i.name, i.primitive, *i.args] for i in self.body],
-                "output": self.output,
-                "carried": self.carried,
-            },
-            separators=(",", ":"),
-        )
+        fields = asdict(self) | {"body": [[i.name, i.primitive, *i.args] for i in self.body]}
+        return json.dumps(fields, separators=(",", ":"))
 
     def __str__(self) -> str:
         lines = [f"{i.name} = {i.primitive}({', '.join(map(str, i.args))})" for i in self.body]
@@ -64,14 +79,10 @@ class Program:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Program:
     """The program that ``text`` was made from."""
-    raw = json.loads(text)
-    return Program(
-        states=tuple(raw["states"]),
-        params=tuple(raw["params"]),
-        body=tuple(Instruction(name, primitive, tuple(args)) for name, primitive, *args in raw["body"]),
-        output=raw["output"],
-        carried=tuple(raw["carried"]),
-    )
+    raw: dict[str, Any] = json.loads(text)
+    raw["body"] = tuple(Instruction(name, primitive, tuple(args)) for name, primitive, *args in raw["body"])
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+    return Program(**fields)
 
 
 def live(body: Sequence[Instruction], roots: Iterable[Operand]) -> tuple[Instruction, ...]:
@@ -85,8 +96,8 @@ def live(body: Sequence[Instruction], roots: Iterable[Operand]) -> tuple[Instruc
     return tuple(reversed(kept))
 
 
-def forward_body(program: Program, also: Sequence[str] = ()) -> tuple[Instruction, ...]:
-    """What must be computed to step forward and to keep the values ``also``: no surrogate derivative."""
+def forward_body(program: Program, roots: Iterable[Operand]) -> tuple[Instruction, ...]:
+    """What must be computed for ``roots``, going forward only: no surrogate derivative."""
     stripped = [
         # Second operand of all three: the surrogate derivative.
         Instruction(i.name, i.primitive, (i.args[0], 0.0, *i.args[2:]))
@@ -94,4 +105,4 @@ def forward_body(program: Program, also: Sequence[str] = ()) -> tuple[Instructio
         else i
         for i in program.body
     ]
-    return live(stripped, (program.output, *program.carried, *also))
+    return live(stripped, roots)

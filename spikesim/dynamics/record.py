@@ -14,8 +14,10 @@ from typing import Any, NoReturn
 import torch
 from torch import fx
 
+from spikesim.dynamics.naming import AuthorNames, is_authors, unique
 from spikesim.dynamics.primitives import BY_TARGET, PRIMITIVES
-from spikesim.dynamics.program import Instruction, Operand, Program, live
+from spikesim.dynamics.program import Instruction, Merge, Operand, Program, live
+from spikesim.dynamics.reserved import is_reserved
 from spikesim.errors import TraceError
 
 Step = Callable[..., tuple[Any, Mapping[str, Any]]]
@@ -35,6 +37,25 @@ class StepProxy(fx.Proxy):
         raise TraceError(f"{_where()}: a value of a step cannot be indexed, iterated over or unpacked")
 
     __iter__ = __getitem__ = _refuse_parts
+
+    def __round__(self, *_: Any) -> NoReturn:
+        raise TraceError(f"{_where()}: round() cannot be recorded; use spikesim.dynamics.rounded(a)")
+
+    def __float__(self) -> NoReturn:
+        raise TraceError(f"{_where()}: the functions of `math` take numbers; use those of spikesim.dynamics, as exp(a)")
+
+    def clamp(self, min: Any = None, max: Any = None) -> Any:
+        """As a tensor's, with one bound or two."""
+        if min is None or max is None:
+            bound = max if min is None else min
+            if bound is None:
+                raise TraceError(f"{_where()}: clamp needs at least one bound")
+            return self.tracer.create_proxy(
+                "call_function", torch.minimum if min is None else torch.maximum, (self, bound), {}
+            )
+        return self.tracer.create_proxy("call_function", torch.clamp, (self, min, max), {})
+
+    clip = clamp
 
     def __pow__(self, exponent: Any) -> Any:
         if not isinstance(exponent, int) or not 1 <= exponent <= 8:
@@ -61,8 +82,10 @@ class StepTracer(fx.Tracer):
         return self.create_proxy("placeholder", name, (), {})
 
     def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, name: str | None = None, *rest: Any) -> Any:
-        """Record one operation, named after its primitive and marked with the line it stands on."""
-        proxy = super().create_proxy(kind, target, args, kwargs, name or BY_TARGET.get(target), *rest)
+        """Record one operation, marked with the line it stands on."""
+        if target is torch.clamp and (kwargs or len(args) != 3):
+            return args[0].clamp(*args[1:], **kwargs)
+        proxy = super().create_proxy(kind, target, args, kwargs, name, *rest)
         proxy.node.meta["where"] = _where()
         return proxy
 
@@ -79,52 +102,68 @@ class StepTracer(fx.Tracer):
         return super().create_arg(a)
 
 
-def record(step: Step, states: tuple[str, ...], params: tuple[str, ...], name: str) -> Program:
-    """Record ``step(x, **states, **params) -> (emitted, {state: new value})``.
+def record(
+    step: Step,
+    states: tuple[str, ...],
+    params: tuple[str, ...],
+    name: str,
+    draws: tuple[str, ...] = (),
+    substeps: int = 1,
+    merge: Merge = "last",
+) -> Program:
+    """Record ``step(x, **states, **params, **draws) -> (emitted, {state: new value})``.
 
     Args:
         step: the bound ``step`` of a neuron.
         states: names of its states.
         params: names of its parameters.
         name: how error messages call the neuron.
+        draws: names of the uniform random numbers that it receives.
+        substeps: how often it runs per time step.
+        merge: what of the sub-steps' emissions is emitted.
 
     Raises:
         TraceError: the step is not made of primitives, or returns something else than it declares.
 
-    >>> print(record(lambda x, *, v: (v + x, {"v": v + x}), ("v",), (), "accumulator"))
+    >>> print(record(lambda x, *, v: (v + x, {"v": x * 0.5}), ("v",), (), "accumulator"))
     add = add(v, x)
+    v_next = mul(x, 0.5)
     emit add
-    v' = add
+    v' = v_next
     """
     tracer = StepTracer()
-    inputs = {k: tracer.input(k) for k in ("x", *states, *params)}
-    if len(inputs) != 1 + len(states) + len(params):
-        raise TraceError(f"{name}: x, the states {states} and the parameters {params} need names of their own")
-    result = step(inputs.pop("x"), **inputs)
+    inputs = {k: tracer.input(k) for k in ("x", *states, *params, *draws)}
+    if len(inputs) != 1 + len(states) + len(params) + len(draws):
+        raise TraceError(f"{name}: x, the states {states}, the parameters {params} and the draws {draws} must differ")
+    with AuthorNames() as authors:
+        result = step(inputs.pop("x"), **inputs)
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
         raise TraceError(f"{name}.step must return (emitted value, {{state: new value}})")
     emitted, carried = result
     if set(carried) != set(states):
         raise TraceError(f"{name}.step returned the states {sorted(carried)}, but declares {sorted(states)}")
-    return program_of(tracer.graph, states, params, emitted, tuple(carried[s] for s in states))
-
-
-def program_of(
-    graph: fx.Graph, states: tuple[str, ...], params: tuple[str, ...], output: Any, carried: tuple[Any, ...]
-) -> Program:
-    """Turn a recorded graph into a program, sharing equal subexpressions and dropping unused ones."""
-    body, operand = instructions(graph)
-    out, new = operand(output), tuple(operand(c) for c in carried)
+    wanted = {carried[s].node: s for s in reversed(states) if isinstance(carried[s], fx.Proxy)}
+    wanted |= {node: name for node, name in authors.names.items() if not is_reserved(name)}
+    wanted = {node: f"{name}_next" if name in states else name for node, name in wanted.items()}
+    body, operand = instructions(tracer.graph, wanted)
+    out, new = operand(emitted), tuple(operand(carried[s]) for s in states)
     conditions = {i.name for i in body if PRIMITIVES[i.primitive].boolean}
     if conditions & {out, *new}:
         raise TraceError("a step emits and carries numbers; where(condition, 1.0, 0.0) makes one of a condition")
-    return Program(states, params, live(body, (out, *new)), out, new)
+    return Program(states, params, live(body, (out, *new)), out, new, draws, substeps, merge)
 
 
-def instructions(graph: fx.Graph) -> tuple[list[Instruction], Callable[[Any], Operand]]:
-    """The instructions of a graph, each distinct expression once, and the operand that a value became."""
+def instructions(graph: fx.Graph, wanted: Mapping[fx.Node, str]) -> tuple[list[Instruction], Callable[[Any], Operand]]:
+    """The instructions of a graph, each distinct expression once, and the operand that a value became.
+
+    Args:
+        graph: what was recorded.
+        wanted: names for some of its nodes, the most wanted last.
+    """
     body: list[Instruction] = []
-    names: dict[fx.Node, Operand] = {}
+    operands: dict[fx.Node, Operand] = {n: str(n.target) for n in graph.nodes if n.op == "placeholder"}
+    taken = {str(name) for name in operands.values()}
+    names = {n: unique(w, taken) for n, w in reversed(list(wanted.items())) if n not in operands}
     seen: dict[tuple[Any, ...], str] = {}
     conditions: set[Operand] = set()
 
@@ -132,7 +171,7 @@ def instructions(graph: fx.Graph) -> tuple[list[Instruction], Callable[[Any], Op
         if isinstance(value, fx.Proxy):
             value = value.node
         if isinstance(value, fx.Node):
-            return names[value]
+            return operands[value]
         if isinstance(value, (int, float)):
             if not math.isfinite(value):
                 raise TraceError(f"a constant of a step is {value}, but it must be finite")
@@ -141,7 +180,6 @@ def instructions(graph: fx.Graph) -> tuple[list[Instruction], Callable[[Any], Op
 
     for node in graph.nodes:
         if node.op == "placeholder":
-            names[node] = str(node.target)
             continue
         primitive = BY_TARGET.get(node.target)
         if primitive is None or node.kwargs:
@@ -154,11 +192,11 @@ def instructions(graph: fx.Graph) -> tuple[list[Instruction], Callable[[Any], Op
         # -0.0 and 0.0 are equal keys but different numbers.
         key = (primitive, *(repr(a) if isinstance(a, float) else a for a in args))
         if key not in seen:
-            seen[key] = node.name
-            body.append(Instruction(node.name, primitive, args))
+            seen[key] = names[node] if node in names else unique(primitive, taken)
+            body.append(Instruction(seen[key], primitive, args))
             if PRIMITIVES[primitive].boolean:
-                conditions.add(node.name)
-        names[node] = seen[key]
+                conditions.add(seen[key])
+        operands[node] = seen[key]
     return body, operand
 
 
@@ -182,8 +220,7 @@ def _where() -> str:
     """The innermost line outside this package's machinery and torch: the author's own."""
     frame = sys._getframe(1)
     while frame.f_back is not None:
-        module = frame.f_globals.get("__name__", "")
-        if not module.startswith(("torch.", "spikesim.dynamics")):
+        if is_authors(frame):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = frame.f_back
     return "step"

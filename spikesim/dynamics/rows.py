@@ -9,7 +9,11 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from spikesim.dynamics import operator as kernels
+from spikesim.dynamics.cuda_support import has_cuda_kernels
+from spikesim.dynamics.execute import Memory, Settings
+from spikesim.dynamics.layout import Form, memory_format
+from spikesim.dynamics.operator import call_infer, call_train
+from spikesim.dynamics.program import parse
 from spikesim.dynamics.record import Step
 from spikesim.dynamics.reference import run_reference
 
@@ -21,12 +25,14 @@ class Rows:
     """Everything that a run starts from.
 
     Args:
-        x: dense rows ``[T*N, ...]`` in float32 or float64; ``[N, ...]`` if ``constant``.
+        x: floating-point input of the given form.
         timesteps: T.
         states: initial states, each broadcastable to ``shape``.
         params: parameters, each broadcastable to ``shape``.
         mask: bool ``[T, N]``, or None.
-        constant: the same rows are the input of every step.
+        clock: int64 ``[2]``, seed and steps that lie behind, or None.
+        form: how ``x`` lies in memory, see :data:`spikesim.dynamics.layout.Form`.
+        memory: whether the backward keeps values of the forward or computes them again.
         shape: ``(N, ...)``, one time step.
     """
 
@@ -35,7 +41,9 @@ class Rows:
     states: dict[str, Tensor]
     params: dict[str, Tensor]
     mask: Tensor | None
-    constant: bool
+    clock: Tensor | None
+    form: Form
+    memory: Memory
     shape: tuple[int, ...]
 
 
@@ -44,7 +52,9 @@ def has_kernel(x: Tensor) -> bool:
 
     Kernels know reverse-mode gradients only: forward mode and torch.func transforms take the reference path.
     """
-    if x.device.type != "cpu" or os.environ.get("SPIKESIM_DISABLE_JIT") == "1":
+    if os.environ.get("SPIKESIM_DISABLE_JIT") == "1":
+        return False
+    if x.device.type not in ("cpu", "cuda") or (x.device.type == "cuda" and not has_cuda_kernels()):
         return False
     if torch.compiler.is_compiling():
         return True
@@ -54,25 +64,31 @@ def has_kernel(x: Tensor) -> bool:
 
 def run_fused(program: str, rows: Rows) -> Outcome:
     """Run the compiled kernels of ``program``, recording a gradient where one is wanted."""
-    layout = kernels.memory_format(rows.x)
+    layout = memory_format(rows.x) if rows.form != "steps" else torch.contiguous_format
 
     def spread(value: Tensor) -> Tensor:
         return value.expand(rows.shape).contiguous(memory_format=layout)
 
     states = [s if s.dim() == 0 and not s.requires_grad else spread(s) for s in rows.states.values()]
-    params = [p.reshape(()) if p.numel() == 1 else spread(p) for p in rows.params.values()]
+    params = [p if p.dim() == 0 else p.reshape(()) if p.numel() == 1 else spread(p) for p in rows.params.values()]
     mask = rows.mask.contiguous() if rows.mask is not None else None
     if torch.is_grad_enabled() and any(t.requires_grad for t in (rows.x, *states, *params)):
-        wrt = ",".join(k for k, v in zip(rows.params, params) if v.requires_grad)
-        out = kernels.train(rows.x, states, params, mask, program, rows.timesteps, rows.constant, wrt)
+        wrt = [k for k, v in zip(rows.params, params) if v.requires_grad]
+        call = Settings(program, rows.timesteps, rows.form, ",".join(wrt), rows.memory)
+        out = call_train(rows.x, states, params, mask, rows.clock, call)
     else:
-        out = kernels.infer(rows.x, states, params, mask, program, rows.timesteps, rows.constant)
+        out = call_infer(rows.x, states, params, mask, rows.clock, Settings(program, rows.timesteps, rows.form))
     return out[0], dict(zip(rows.states, out[1:]))
 
 
-def run_folded_reference(step: Step, rows: Rows) -> Outcome:
+def run_folded_reference(step: Step, program: str, rows: Rows) -> Outcome:
     """Run ``step`` on tensors, one time step after another."""
-    x = rows.x.expand(rows.timesteps, *rows.shape) if rows.constant else rows.x.reshape(rows.timesteps, *rows.shape)
+    compute = torch.float64 if rows.x.dtype == torch.float64 else torch.float32
+    x = rows.x.to(compute)
+    if rows.form == "constant":
+        x = x.expand(rows.timesteps, *rows.shape)
+    elif rows.form == "rows":
+        x = x.reshape(rows.timesteps, *rows.shape)
     states = {k: s.expand(rows.shape) for k, s in rows.states.items()}
-    out, final = run_reference(step, x, states, rows.params, rows.mask)
-    return out.flatten(0, 1), final
+    out, final = run_reference(step, parse(program), x, states, rows.params, rows.mask, rows.clock)
+    return out.flatten(0, 1).to(rows.x.dtype), final

@@ -77,7 +77,7 @@ def update_mix(neuron: Neuron) -> UpdateMix:
 @lru_cache(maxsize=256)
 def program_mix(program: Program) -> UpdateMix:
     """Count the operations of a recorded step; see :func:`update_mix`."""
-    body = forward_body(program)
+    body = forward_body(program, (program.output, *program.carried))
     uses = Counter(a for i in body for a in i.args if isinstance(a, str))
     uses.update(v for v in (program.output, *program.carried) if isinstance(v, str))
     feeds_spike = {i.args[0] for i in body if i.primitive.startswith("spike")}

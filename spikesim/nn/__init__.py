@@ -4,6 +4,7 @@ from spikesim.dynamics import TimeAware
 from spikesim.nn.encoders import Constant
 from spikesim.nn.network import Network, Stream
 from spikesim.nn.readouts import Count, DelayedMean, Last, Mean
+from spikesim.nn.recording import LayerRecording, Recording
 from spikesim.nn.state import NetworkState, Run
 
 __all__ = [
@@ -11,9 +12,11 @@ __all__ = [
     "Count",
     "DelayedMean",
     "Last",
+    "LayerRecording",
     "Mean",
     "Network",
     "NetworkState",
+    "Recording",
     "Run",
     "Stream",
     "TimeAware",

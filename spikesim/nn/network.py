@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import _pytree as pytree
 
 from spikesim.dynamics import Call, Neuron, TimeAware
-from spikesim.errors import ConfigError, ReuseError, ShapeError, TimestepsError
+from spikesim.errors import ConfigError, ReuseError, ShapeError
+from spikesim.nn.checks import check_mask, refuse_norms_in_training, samples_of, time_and_samples
 from spikesim.nn.encoders import Constant
+from spikesim.nn.fuse import fusing
+from spikesim.nn.mistakes import explained
+from spikesim.nn.monitor import DEFAULT_BUDGET, Monitor, run_uncompiled, run_watched
+from spikesim.nn.packing import SpikePacker
+from spikesim.nn.selection import Indices
 from spikesim.nn.state import NetworkState, Run, check_state
 
 _entering = threading.Lock()
@@ -30,6 +36,9 @@ class Network(nn.Module):
         module: any module that maps ``[T*N, ...]`` to ``[T*N, ...]``; tensors or pytrees of them.
         encoder: maps static samples ``[N, ...]`` to ``[T, N, ...]``, for example ``Constant(T)``.
         readout: maps ``[T, N, ...]`` to ``[N, ...]``, for example ``Mean()``.
+        pack_spikes: in training, keep the spikes that weight gradients need as bits: less memory, a little more time.
+        fuse: run batch-norm, neuron and 2x2 pool as one kernel where they stand in this order in an ``nn.Sequential``
+            (:mod:`spikesim.nn.fuse`): the same results up to rounding, in less time and memory.
 
     Shape:
         ``[T, N, ...]`` (``[N, ...]`` with an encoder) to ``[T, N, ...]`` (``[N, ...]`` with a readout).
@@ -49,13 +58,26 @@ class Network(nn.Module):
     torch.Size([2, 3])
     """
 
-    def __init__(self, module: nn.Module, encoder: nn.Module | None = None, readout: nn.Module | None = None) -> None:
+    _monitors: tuple[Monitor, ...] = ()  # the open recordings
+    fuse: bool = True
+
+    def __init__(
+        self,
+        module: nn.Module,
+        encoder: nn.Module | None = None,
+        readout: nn.Module | None = None,
+        *,
+        pack_spikes: bool = False,
+        fuse: bool = True,
+    ) -> None:
         super().__init__()
         if not isinstance(module, nn.Module):
             raise ConfigError(f"Network takes a torch.nn.Module, not a {type(module).__name__}")
         self.module = module
         self.encoder = encoder
         self.readout = readout
+        self.pack_spikes = pack_spikes
+        self.fuse = fuse
 
     def forward(self, x: Any, mask: Tensor | None = None) -> Any:
         """Run from the initial state.
@@ -95,6 +117,69 @@ class Network(nn.Module):
         """
         return Stream(self, detach)
 
+    def record(
+        self,
+        *layers: str,
+        spikes: bool = True,
+        states: str | Iterable[str] = (),
+        neurons: Indices | Mapping[str, Indices] | None = None,
+        samples: int | Sequence[int] | Tensor | None = None,
+        every: int = 1,
+        last: int | None = None,
+        budget: int = DEFAULT_BUDGET,
+        device: str | torch.device | None = "cpu",
+    ) -> Monitor:
+        """Record spikes and states of chosen neurons in a ``with`` block, without changing any result.
+
+        What is recorded are detached copies. Spikes are copied as they are emitted; states are found by running
+        the layer a second time over what it received, from the same initial state, without a gradient.
+
+        Args:
+            layers: qualified names as in :meth:`neurons`; none for all.
+            spikes: whether to record what the neurons emit.
+            states: names of states, for example ``"v"``; ``"all"`` for every state. A state is the value after the
+                step, so after the reset. Without named layers it is recorded wherever a layer has it.
+            neurons: indices through one sample in row-major order, or coordinates ``[(c, y, x), ...]``; a mapping
+                from layer to indices; None for all.
+            samples: indices of the samples; None for all.
+            every: record steps 0, ``every``, 2 ``every``, ..., counted from the last fresh start, over chunks.
+            last: keep only the newest so many recorded steps of each layer, and count what was dropped.
+            budget: bytes that the recording may hold; a call that would exceed them is refused before they are
+                allocated.
+            device: where it is kept; None for where the layer runs.
+
+        Raises:
+            ConfigError: an unknown layer or state, nothing to record, a count below 1; in a call: the budget is
+                exceeded, or the call is traced (export, torch.func transforms). A ``torch.compile``d network runs
+                uncompiled inside the block, and raises under ``fullgraph=True``.
+            ShapeError: in a call: an index lies outside the layer.
+            ReuseError: the same recording is entered twice.
+
+        >>> import torch
+        >>> from spikesim.neurons import LIF
+        >>> net = Network(nn.Sequential(nn.Linear(4, 3), LIF()))
+        >>> with net.record("1", states="v", neurons=[0, 2]) as recording:
+        ...     _ = net(torch.rand(10, 2, 4))
+        >>> recording["1"].spikes.shape, recording["1"].states["v"].shape
+        (torch.Size([10, 2, 2]), torch.Size([10, 2, 2]))
+        """
+        return Monitor(
+            self,
+            layers,
+            spikes=spikes,
+            states=states,
+            neurons=neurons,
+            samples=samples,
+            every=every,
+            last=last,
+            budget=budget,
+            device=device,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy or a pickle made while recording is not recorded.
+        return {name: value for name, value in self.__dict__.items() if name != "_monitors"}
+
     def neurons(self) -> dict[str, Neuron]:
         """Neurons by their qualified name inside ``module``."""
         return {name: m for name, m in self.module.named_modules() if isinstance(m, Neuron)}
@@ -113,26 +198,45 @@ class Network(nn.Module):
         state: Mapping[str, Mapping[str, Tensor]] | None = None,
         keep: bool = False,
     ) -> tuple[Any, NetworkState]:
+        if self._monitors and torch.compiler.is_compiling():
+            return run_uncompiled(self._once, x, mask, state, keep)
+        return self._once(x, mask, state, keep)
+
+    def _once(
+        self, x: Any, mask: Tensor | None, state: Mapping[str, Mapping[str, Tensor]] | None, keep: bool
+    ) -> tuple[Any, NetworkState]:
         constant = self.encoder if isinstance(self.encoder, Constant) and self.encoder.hoist else None
         if self.encoder is not None and constant is None:
             x = self.encoder(x)
-        leaves, structure = pytree.tree_flatten(x)
+        given, structure = pytree.tree_flatten(x)
         if constant is not None:
-            timesteps, samples = constant.timesteps, _samples(leaves)
+            timesteps, samples = constant.timesteps, samples_of(given)
+            leaves = given
         else:
-            timesteps, samples = _time_and_samples(leaves)
-            leaves = [leaf.flatten(0, 1) for leaf in leaves]
-        _check_mask(mask, timesteps, samples)
+            timesteps, samples = time_and_samples(given)
+            leaves = [leaf.flatten(0, 1) for leaf in given]
+        check_mask(mask, timesteps, samples, leaves[0].device)
         aware = {n: m for n, m in self.module.named_modules() if isinstance(m, TimeAware)}
         if state is not None:
-            check_state(state, {n: m.states for n, m in aware.items() if isinstance(m, Neuron)})
+            names = {n: m.state_names() for n, m in aware.items() if isinstance(m, Neuron)}
+            check_state(state, names, leaves[0].device)
         if mask is not None:
-            _refuse_norms_in_training(self.module)
+            refuse_norms_in_training(self.module)
         inputs = pytree.tree_unflatten([self._layout(leaf) for leaf in leaves], structure)
+        packer = SpikePacker() if self.pack_spikes and not torch.compiler.is_compiling() else None
         call = Call(samples, constant=constant is not None, keep=keep, state=state, mask=mask)
+        call.spikes = packer.add if packer is not None else None
         _enter(aware, timesteps, call)
         try:
-            folded = self.module(inputs)
+            hooks = packer.hooks() if packer is not None else nullcontext()
+            fused = fusing(self.module) if self.fuse and not torch.compiler.is_compiling() else nullcontext()
+            with hooks, fused:
+                folded = run_watched(self._monitors, self.module, inputs, aware, timesteps, fresh=state is None)
+        except (RuntimeError, ValueError) as error:
+            mistake = None if torch.compiler.is_compiling() else explained(error, self.module, given, leaves)
+            if mistake is None:
+                raise
+            raise mistake from error
         finally:
             for module in aware.values():
                 module.timesteps = None
@@ -217,51 +321,3 @@ def _mark(aware: Mapping[str, TimeAware], timesteps: int, call: Call) -> None:
         module.timesteps = timesteps
         if isinstance(module, Neuron):
             module.call, module.path = call, name
-
-
-def _time_and_samples(leaves: list[Any]) -> tuple[Any, Any]:
-    _check_leaves(leaves, 2, "[T, N, ...]")
-    timesteps, samples = leaves[0].shape[:2]
-    for leaf in leaves[1:]:
-        if leaf.shape[0] != timesteps or leaf.shape[1] != samples:
-            raise TimestepsError(
-                f"inputs disagree about [T, N]: {(timesteps, samples)} and {tuple(leaf.shape[:2])}; every input needs "
-                "the same"
-            )
-    if timesteps == 0:
-        raise TimestepsError("the input has T = 0 time steps; give it at least one")
-    return timesteps, samples
-
-
-def _samples(leaves: list[Any]) -> Any:
-    _check_leaves(leaves, 1, "[N, ...]")
-    samples = leaves[0].shape[0]
-    for leaf in leaves[1:]:
-        if leaf.shape[0] != samples:
-            raise TimestepsError(f"inputs disagree about N: {samples} and {leaf.shape[0]}; every input needs the same")
-    return samples
-
-
-def _check_leaves(leaves: list[Any], dims: int, form: str) -> None:
-    if not leaves:
-        raise ShapeError(f"the input holds no tensor; it must be {form}")
-    for leaf in leaves:
-        if not isinstance(leaf, Tensor) or leaf.dim() < dims:
-            got = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
-            raise ShapeError(f"the input holds {got}, but every tensor must be {form}")
-
-
-def _check_mask(mask: Tensor | None, timesteps: int, samples: int) -> None:
-    if mask is not None and (mask.dtype != torch.bool or tuple(mask.shape) != (timesteps, samples)):
-        raise ShapeError(
-            f"mask is {mask.dtype} {tuple(mask.shape)}, but it must be torch.bool [T, N] = {(timesteps, samples)}"
-        )
-
-
-def _refuse_norms_in_training(module: nn.Module) -> None:
-    for name, m in module.named_modules():
-        if isinstance(m, _BatchNorm) and m.training:
-            raise ConfigError(
-                f"'{name}' ({type(m).__name__}) is in training mode and would take masked time steps into its "
-                "statistics; call .eval() on it, or train without a mask"
-            )

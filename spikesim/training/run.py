@@ -34,7 +34,8 @@ def train(config: TrainConfig, *, progress: bool = False) -> TrainResult:
     The split is drawn once from the seed. Weights are selected on the validation split; the test split
     is used once, after training, with the selected weights. The folder holds ``config.json``,
     ``metrics.csv``, ``curves.png``, ``checkpoints/best.ckpt`` and ``last.ckpt``, ``result.json`` and
-    ``README.md``. Random generators and torch's settings are as before when the call returns.
+    ``README.md``. Random generators and torch's settings are as before when the call returns. During the run
+    the process keeps the memory it frees (:func:`spikesim.tune_allocator`).
 
     Args:
         config: the settings.
@@ -92,11 +93,12 @@ def resume(folder: str | Path, *, progress: bool = False) -> TrainResult:
 def _run(config: TrainConfig, checkpoint: Path | None, progress: bool) -> TrainResult:
     from spikesim.training.data import EventDataModule
     from spikesim.training.keep import read_run_checkpoint
+    from spikesim.training.memory_guard import memory_kept
 
     if checkpoint is not None:
         read_run_checkpoint(checkpoint)  # a damaged file is named before any data is read
     started = time.perf_counter()
-    with reproducible(config.seed, config.threads), _stops_named(config.out):
+    with memory_kept(), reproducible(config.seed, config.threads), _stops_named(config.out):
         data = EventDataModule(config)
         data.setup()
         network = _build(config, data)
@@ -140,13 +142,14 @@ def _fit(
     from spikesim import __version__
     from spikesim.training.classifier import SpikingClassifier
     from spikesim.training.keep import KeepCheckpoints, SafeCheckpointIO
+    from spikesim.training.memory_guard import MemoryGuard
     from spikesim.training.metrics_csv import MetricsCsv
     from spikesim.training.progress import EpochLines
 
     metadata = {"schema": 1, "version": __version__, "config": config.to_json()}
     classifier = SpikingClassifier(network, len(data.classes), config.lr, config.weight_decay, config.warmup, metadata)
     keep = KeepCheckpoints(config.out / "checkpoints")
-    callbacks: list[lightning.Callback] = [MetricsCsv(config.out / "metrics.csv"), keep]
+    callbacks: list[lightning.Callback] = [MetricsCsv(config.out / "metrics.csv"), keep, MemoryGuard()]
     if progress:
         callbacks.append(EpochLines())
     with quiet_lightning(), interrupt_signal_kept():

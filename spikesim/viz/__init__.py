@@ -9,13 +9,20 @@ from spikesim.viz.curves import training_curves
 from spikesim.viz.energy import energy_bars
 from spikesim.viz.files import png_bytes, write_bytes, write_text
 from spikesim.viz.page import Section, html_page
+from spikesim.viz.phase import phase_plane
+from spikesim.viz.spikes import raster, state_trace
+from spikesim.viz.surrogates import surrogate_curves
 
 __all__ = [
     "Section",
     "accuracy_over_time",
     "energy_bars",
     "html_page",
+    "phase_plane",
     "png_bytes",
+    "raster",
+    "state_trace",
+    "surrogate_curves",
     "training_curves",
     "write_bytes",
     "write_text",

@@ -13,23 +13,24 @@ from spikesim.nn import Constant, Mean, Network
 def _arguments(neuron, x, timesteps, constant=False, mask=None):
     states = [torch.zeros(()) for _ in neuron.states]
     params = [getattr(neuron, p).reshape(()) for p in neuron.params]
-    return (x, states, params, mask, neuron.program_text(), timesteps, constant)
+    return (x, states, params, mask, None, neuron.program_text(), timesteps, "constant" if constant else "rows")
 
 
 @pytest.mark.parametrize("mask", [None, torch.tensor([[True, False], [True, True], [False, True]])])
 @pytest.mark.parametrize("neuron", [IF(), LIF(learnable=("tau",)), LI()], ids=lambda n: type(n).__name__)
-def test_opcheck(neuron, mask):
+@pytest.mark.parametrize("memory", ["keep", "recompute"])
+def test_opcheck(neuron, mask, memory):
     x = torch.randn(6, 5, requires_grad=True)
     inference = _arguments(neuron, x.detach(), 3, mask=mask)
     inference[2][:] = [p.detach() for p in inference[2]]
     torch.library.opcheck(kernels.infer, inference)
     wrt = ",".join(p for p in neuron.params if getattr(neuron, p).requires_grad)
-    torch.library.opcheck(kernels.train, (*_arguments(neuron, x, 3, mask=mask), wrt))
+    torch.library.opcheck(kernels.train, (*_arguments(neuron, x, 3, mask=mask), wrt, memory))
 
 
 def test_opcheck_of_a_constant_input():
     x = torch.randn(4, 5, requires_grad=True)
-    torch.library.opcheck(kernels.train, (*_arguments(LIF(), x, 3, constant=True), ""))
+    torch.library.opcheck(kernels.train, (*_arguments(LIF(), x, 3, constant=True), "", "keep"))
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -76,6 +77,17 @@ def test_double_backward_is_refused_with_a_message():
     (grad,) = torch.autograd.grad(LIF()(x).sum(), x, create_graph=True)
     with pytest.raises(GradientError, match="differentiated twice"):
         grad.sum().backward()
+
+
+@pytest.mark.parametrize("memory", ["keep", "recompute"])
+def test_a_gradient_penalty_is_refused_not_wrong(memory):
+    layer, neuron = nn.Linear(3, 3), LIF()
+    neuron.memory = memory
+    a = torch.randn(4, 2, 3, requires_grad=True)
+    y = neuron(layer(a) * 4)
+    (g,) = torch.autograd.grad(y.sum(), a, create_graph=True)
+    with pytest.raises(GradientError, match="differentiated twice"):
+        (y.sum() + g.square().sum()).backward()
 
 
 def test_gradient_reaches_initial_and_final_state():

@@ -1,9 +1,11 @@
+import math
 import re
 
 import pytest
 import torch
 
 from spikesim.dynamics import Neuron, Param, SpikeType, State, ops
+from spikesim.dynamics.equivalence import check_neuron
 from spikesim.dynamics.program import parse
 from spikesim.errors import ConfigError, TraceError
 from spikesim.neurons import IF, LIF
@@ -101,7 +103,7 @@ def test_equal_equations_are_one_kernel_and_flags_change_it():
 
 
 def test_a_program_reads_as_its_equations():
-    assert str(IF(reset="none").program()).splitlines()[-2:] == ["emit spike", "v' = add"]
+    assert str(IF(reset="none").program()).splitlines()[-2:] == ["emit s", "v' = u"]
 
 
 def test_a_user_neuron_gets_kernels_and_gradients():
@@ -154,3 +156,89 @@ def test_a_learnt_parameter_stays_within_its_bounds():
     assert torch.equal(neuron(torch.full((3, 1), 0.7)), expected)
     with pytest.raises(RuntimeError, match=r"tau is 0\.25, but it must be at least 1"):
         LIF().load_state_dict(neuron.state_dict())
+
+
+class Awkward(Neuron):
+    """Names that the kernels would like to use themselves."""
+
+    states = {"exp": State(0.1), "exp_": State(0.2), "i": State(), "step": State()}
+    params = {"tanh": Param(0.7, learnable=True), "k": Param(0.3)}
+    emits = SpikeType("analog")
+
+    def step(self, x, *, exp, exp_, i, step, tanh, k):
+        tanh_ = ops.tanh(x * tanh)
+        where = ops.exp(-exp_) + ops.exp(x * 0.1) + ops.tanh(exp)
+        t = where * tanh_ + k
+        return t + i, {"exp": 0.5 * exp + tanh_, "exp_": 0.3 * x, "i": 0.1 * t, "step": step + 1.0}
+
+
+def test_awkward_names_change_nothing():
+    check_neuron(Awkward(), dtype=torch.float64).require(1e-10)
+
+
+def test_a_state_called_like_the_output_is_refused():
+    with pytest.raises(ConfigError, match="out"):
+        _neuron(lambda self, x, *, out: (x, {"out": x}), states=("out",))()
+
+
+@pytest.mark.parametrize("step", [
+    lambda self, x, *, v: (torch.clamp(x, 0.2), {"v": v.clamp(max=0.1)}),
+    lambda self, x, *, v: (x.clamp(0.2, 0.4), {"v": v}),
+])  # fmt: skip
+def test_a_clamp_with_one_bound_is_an_equation(step):
+    x = torch.randn(4, 7)
+    neuron = _neuron(step)()
+    assert torch.equal(neuron(x.unsqueeze(1)).squeeze(1), step(neuron, x, v=x)[0])
+
+
+@pytest.mark.parametrize("call,remedy", [(round, "rounded"), (math.exp, "spikesim.dynamics")])
+def test_functions_of_numbers_are_refused_with_a_remedy(call, remedy):
+    with pytest.raises(TraceError, match=remedy):
+        _neuron(lambda self, x, *, v: (call(x), {"v": v}))()
+
+
+def test_a_step_may_emit_a_plain_number(monkeypatch):
+    neuron = _neuron(lambda self, x, *, v: (1.0, {"v": 2.0}))()
+    fast = neuron.run_rows(torch.zeros(3, 2), 3)
+    monkeypatch.setenv("SPIKESIM_DISABLE_JIT", "1")
+    slow = neuron.run_rows(torch.zeros(3, 2), 3)
+    assert fast[0].tolist() == slow[0].tolist() == [[1.0, 1.0]] * 3 and fast[1]["v"].tolist() == slow[1]["v"].tolist()
+
+
+def test_adding_spikes_of_substeps_are_not_binary():
+    with pytest.raises(ConfigError, match="graded"):
+        type("Fast", (IF,), {"substeps": 2})()
+
+
+def test_assigning_a_parameter_or_a_flag():
+    neuron = LIF(reset="zero")
+    neuron.tau = 4.0
+    assert neuron.tau.item() == 4.0
+    with pytest.raises(ConfigError, match="at least 1"):
+        neuron.tau = 0.5
+    with pytest.raises(ConfigError, match="reset_rule"):
+        neuron.reset = "subtract"
+    with pytest.raises(ConfigError, match="must be one of"):
+        neuron.reset_rule = "hard"
+    with pytest.raises(ConfigError, match="build a new LIF"):
+        neuron.refractory = 2
+    neuron.reset_rule = "subtract"
+    assert neuron.program_text() == LIF().program_text()
+
+
+def test_going_to_and_fro_between_modes_records_once(monkeypatch):
+    neuron = LIF()
+    before = neuron.eval().program_text()
+    monkeypatch.setattr("spikesim.dynamics.neuron.record", lambda *_: pytest.fail("recorded again"))
+    assert neuron.train().eval().program_text() == before
+
+
+def test_a_frozen_parameter_acts_as_it_did(tmp_path):
+    neuron = LIF(tau=2.0, learnable="tau")
+    neuron.tau.data.fill_(0.4)
+    x = torch.rand(5, 2, 9) * 3
+    before = neuron(x).detach()
+    assert torch.equal(neuron.requires_grad_(False)(x), before)
+    copy = LIF(tau=2.0, learnable="tau")
+    copy.load_state_dict(neuron.state_dict())
+    assert torch.equal(copy(x), before) and "tau=1" in repr(copy)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from oracles.neurons import SURROGATES, lif, lif_input_gradient
 
 from spikesim.dynamics import surrogates
-from spikesim.errors import ConfigError, ShapeError, TimestepsError
+from spikesim.errors import ConfigError, DeviceError, ShapeError, StateError, TimestepsError
 from spikesim.neurons import IF, LI, LIF
 
 FLAGS = list(itertools.product(["subtract", "zero", "none"], [True, False], [True, False]))
@@ -153,3 +153,36 @@ def test_a_meta_neuron_costs_no_memory():
         neuron = LIF()
     assert "tau=()" in repr(neuron)
     assert neuron(torch.zeros(4, 2, 3, device="meta")).shape == (4, 2, 3)
+
+
+def test_a_neuron_on_another_device_than_its_input_is_named():
+    with pytest.raises(DeviceError, match=r"LIF: tau is on cpu, but the input on meta; move the neuron with \.to"):
+        LIF()(torch.zeros(3, 2, 4, device="meta"))
+
+
+def test_bad_rows_are_named():
+    rows = torch.zeros(6, 4)
+    for bad, message in [
+        (rows.int(), r"x\.float"), (rows > 0, r"x\.float"), (rows.cfloat(), r"x\.float"), (torch.tensor(1.0), "takes"),
+        (rows.to_sparse(), "to_dense"),
+    ]:  # fmt: skip
+        with pytest.raises(ShapeError, match=message):
+            LIF().run_rows(bad, 3)
+    with pytest.raises(TimestepsError, match="whole number"):
+        LIF().run_rows(rows, 3.0)
+    with pytest.raises(StateError, match="lacks 'v'"):
+        LIF().run_rows(rows, 3, state={})
+    with pytest.raises(DeviceError, match="mask is on meta"):
+        LIF().run_rows(rows, 3, mask=torch.ones(3, 2, dtype=torch.bool, device="meta"))
+    with pytest.raises(DeviceError, match="meta"):
+        LIF().to("meta").run_rows(rows, 3)
+
+
+def test_a_parameter_beyond_its_bound_finds_its_way_back():
+    neuron = LI(tau=2.0, learnable="tau")
+    neuron.tau.data.fill_(0.2)
+    x = torch.rand(6, 2, 8)
+    assert torch.equal(neuron(x), LI(tau=1.0)(x))
+    gradients = [torch.autograd.grad((sign * neuron(x[:1])).sum(), neuron.tau)[0].item() for sign in (1, -1)]
+    # The potential after one step falls with tau: what would shrink tau further is held back.
+    assert gradients[0] == pytest.approx(-x[:1].sum().item()) and gradients[1] == 0.0
