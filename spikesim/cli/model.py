@@ -115,9 +115,9 @@ def check_takes(model: nn.Module, x: torch.Tensor, what: str) -> None:
     with torch.no_grad():
         try:
             model(x[:1, :1] if over_time else x[:1])
-        except SpikesimError:
-            raise
         except (RuntimeError, ValueError, IndexError) as error:
+            if isinstance(error, SpikesimError) and not isinstance(error, ShapeError):
+                raise
             form = "[T, N, ...]" if over_time else "[N, ...]"
             raise ShapeError(
                 f"{type(model).__name__} fails on the inputs of {what}, {form} = {list(x.shape)}: "
