@@ -115,8 +115,9 @@ def check_takes(model: nn.Module, x: torch.Tensor, what: str) -> None:
     with torch.no_grad():
         try:
             model(x[:1, :1] if over_time else x[:1])
-        except (RuntimeError, ValueError, IndexError) as error:
-            if isinstance(error, SpikesimError) and not isinstance(error, ShapeError):
+        except Exception as error:
+            of_shape = ShapeError if isinstance(error, SpikesimError) else (RuntimeError, ValueError, IndexError)
+            if not isinstance(error, of_shape):
                 raise
             form = "[T, N, ...]" if over_time else "[N, ...]"
             raise ShapeError(

@@ -14,7 +14,8 @@ import linecache
 import os
 import sys
 import threading
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -30,8 +31,11 @@ from spikesim.dynamics.plan import Kernel
 
 Machine = Literal["cpu", "cuda"]
 
-_EMITTERS = {"cpu": emit, "cuda": emit_cuda}
-_HELPERS = {"cpu": ("memory", "cpu_math", "counter"), "cuda": ("memory", "cuda_math", "counter")}
+_EMITTERS: dict[Machine, Callable[..., str]] = {"cpu": emit, "cuda": emit_cuda}
+_HELPERS: dict[Machine, tuple[str, ...]] = {
+    "cpu": ("memory", "cpu_math", "counter"),
+    "cuda": ("memory", "cuda_math", "counter"),
+}
 
 _compiling = threading.RLock()
 
@@ -43,23 +47,43 @@ if "NUMBA_THREADING_LAYER_PRIORITY" not in os.environ:
 @lru_cache(maxsize=4096)
 def compiled(kernel: Kernel, machine: Machine = "cpu") -> ModuleType:
     """The module that holds ``run`` (on the CPU ``run_parallel`` too) of a kernel, compiled on first use."""
+    return module_on_disk(partial(_EMITTERS[machine], kernel), _HELPERS[machine], machine)
+
+
+@lru_cache(maxsize=4096)
+def compiled_in_memory(kernel: Kernel, machine: Machine = "cpu") -> ModuleType:
+    """The same without the disk, for a cache that cannot be written."""
+    return module_in_memory(partial(_EMITTERS[machine], kernel))
+
+
+def module_on_disk(source_of: Callable[..., str], helpers: tuple[str, ...], machine: Machine = "cpu") -> ModuleType:
+    """The module of a kernel's source, kept on disk with its machine code.
+
+    Args:
+        source_of: writes the source; takes ``on_disk``.
+        helpers: modules of ``spikesim.dynamics`` that become part of the machine code.
+        machine: what it is compiled for.
+    """
     with _compiling:
-        source = _EMITTERS[machine](kernel)
-        made_from = digest(source, *_toolchain(machine))
+        source = source_of(on_disk=True)
+        made_from = digest(source, *_toolchain(machine, helpers))
         name = f"spikesim_kernel_{made_from}"
         if name not in sys.modules:
             try:
                 sys.modules[name] = _load(name, _stored(cache_folder() / f"{made_from}.py", source))
             except OSError as error:
                 warn_once(str(cache_folder()), str(error))
-                sys.modules[name] = compiled_in_memory(kernel, machine)
+                sys.modules[name] = module_in_memory(source_of)
         return sys.modules[name]
 
 
-@lru_cache(maxsize=4096)
-def compiled_in_memory(kernel: Kernel, machine: Machine = "cpu") -> ModuleType:
-    """The same without the disk, for a cache that cannot be written."""
-    source = _EMITTERS[machine](kernel, on_disk=False)
+def module_in_memory(source_of: Callable[..., str]) -> ModuleType:
+    """The module of a kernel's source, compiled anew in every process.
+
+    >>> module_in_memory(lambda on_disk: f"kept = {on_disk}").kept
+    False
+    """
+    source = source_of(on_disk=False)
     file = f"<kernel {digest(source)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     module: Any = ModuleType(file)
@@ -69,11 +93,11 @@ def compiled_in_memory(kernel: Kernel, machine: Machine = "cpu") -> ModuleType:
 
 
 @cache
-def _toolchain(machine: Machine) -> tuple[str, ...]:
-    helpers = [Path(__file__).with_name(f"{n}.py").read_text() for n in _HELPERS[machine]]
+def _toolchain(machine: Machine, helpers: tuple[str, ...]) -> tuple[str, ...]:
+    texts = [Path(__file__).with_name(f"{n}.py").read_text() for n in helpers]
     # Numba itself tells one GPU's machine code from another's.
     target = binding.get_host_cpu_name() if machine == "cpu" else _version("numba-cuda")
-    return (numba.__version__, llvmlite.__version__, target, sys.version, *helpers)
+    return (numba.__version__, llvmlite.__version__, target, sys.version, *texts)
 
 
 def _version(package: str) -> str:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import linecache
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache, partial
 from types import ModuleType
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from spikesim.dynamics.cache import _compiling, _load, _stored, _toolchain
-from spikesim.dynamics.disk import cache_folder, digest, warn_once
+from spikesim.dynamics.cache import module_in_memory, module_on_disk
 from spikesim.dynamics.fused_emit import emit_fused
 from spikesim.dynamics.fused_norm import NormKernel, emit_norm
 from spikesim.dynamics.fused_plan import FusedKernel
@@ -137,36 +132,15 @@ def _run(kernel: FusedKernel | NormKernel, sizes: tuple[int, ...], arrays: Seque
         run_blocks(_compiled_in_memory(kernel), arguments, updates)
 
 
-def _source(kernel: FusedKernel | NormKernel, on_disk: bool = True) -> str:
+def _source(kernel: FusedKernel | NormKernel, on_disk: bool) -> str:
     return emit_fused(kernel, on_disk) if isinstance(kernel, FusedKernel) else emit_norm(kernel, on_disk)
 
 
 @lru_cache(maxsize=4096)
 def _compiled(kernel: FusedKernel | NormKernel) -> ModuleType:
-    with _compiling:
-        source = _source(kernel)
-        made_from = digest(source, *_toolchain("cpu"), _helper())
-        name = f"spikesim_kernel_{made_from}"
-        if name not in sys.modules:
-            try:
-                sys.modules[name] = _load(name, _stored(cache_folder() / f"{made_from}.py", source))
-            except OSError as error:
-                warn_once(str(cache_folder()), str(error))
-                sys.modules[name] = _compiled_in_memory(kernel)
-        return sys.modules[name]
+    return module_on_disk(partial(_source, kernel), ("memory", "cpu_math", "counter", "fused_rows"))
 
 
 @lru_cache(maxsize=4096)
 def _compiled_in_memory(kernel: FusedKernel | NormKernel) -> ModuleType:
-    source = _source(kernel, on_disk=False)
-    file = f"<kernel {digest(source)}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    module: Any = ModuleType(file)
-    module.__file__ = file
-    exec(compile(source, file, "exec"), module.__dict__)
-    return module
-
-
-@cache
-def _helper() -> str:
-    return Path(__file__).with_name("fused_rows.py").read_text()
+    return module_in_memory(partial(_source, kernel))

@@ -14,6 +14,7 @@ from torch import Tensor
 from spikesim.dynamics.fused_launch import Shape, launch_fused, launch_norm, stretches, tiling
 from spikesim.dynamics.fused_norm import NormKernel
 from spikesim.dynamics.fused_plan import FusedKernel, FusedMode, Pool, fused_plan
+from spikesim.dynamics.pool import empty
 from spikesim.errors import GradientError
 
 
@@ -67,7 +68,7 @@ def normalised(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     >>> normalised(torch.ones(1, 1, 1, 1), torch.tensor([2.0]), torch.tensor([0.5])).item()
     2.5
     """
-    z = torch.empty_like(x, dtype=_compute(x))
+    z = empty(x, x.shape, _compute(x), torch.channels_last)
     tiles = stretches(x.numel(), x.shape[1])
     kernel = NormKernel("normalise", _name(_compute(x)), _name(x.dtype))
     launch_norm(kernel, x.numel(), x.shape[1], tiles, [x, scale, shift, z])
@@ -89,7 +90,7 @@ def run_layer(
     """
     shape = _shape(x, call.timesteps)
     height, width = (shape.height // 2, shape.width // 2) if call.pool != "none" else (shape.height, shape.width)
-    out = _rows(x.shape[0], shape.channels, height, width, x.dtype)
+    out = _rows(x, height, width)
     finals = [s.clone(memory_format=torch.channels_last) for s in states]
     launch_fused(_kernel("forward", x, params, call), shape, [x, out, scale, shift, *finals, *params])
     return [out, *finals]
@@ -161,7 +162,7 @@ def _gradients(ctx: Any, grads: Any) -> tuple[Any, ...]:
     height, width = (shape.height // 2, shape.width // 2) if pooled else (shape.height, shape.width)
     grad_out = grads[0]
     if grad_out is None:
-        grad_out = _rows(x.shape[0], shape.channels, height, width, x.dtype).zero_()
+        grad_out = _rows(x, height, width).zero_()
     grad_out = grad_out.contiguous(memory_format=torch.channels_last)
     carried = [
         torch.zeros_like(s) if g is None else g.clone(memory_format=torch.channels_last)
@@ -170,7 +171,7 @@ def _gradients(ctx: Any, grads: Any) -> tuple[Any, ...]:
     kernel = _kernel("backward", x, params, call)
     sums = fused_plan(kernel).step.sums
     partial = torch.empty((tiling(shape, pooled)[2], 2 + len(sums), shape.channels), dtype=torch.float64)
-    grad_x = torch.empty_like(x)
+    grad_x = _rows(x, shape.height, shape.width)
     gain = torch.ones_like(scale) if call.batch_statistics else scale
     arrays = [x, grad_out, grad_x, scale, shift, mean, gain, partial, *carried, *states, *params]
     launch_fused(kernel, shape, arrays)
@@ -204,8 +205,8 @@ def _kernel(mode: FusedMode, x: Tensor, params: list[Tensor], call: FusedCall) -
     return FusedKernel(call.program, mode, call.pool, _name(_compute(x)), _name(x.dtype), uniform, learnt)
 
 
-def _rows(rows: int, channels: int, height: int, width: int, dtype: torch.dtype) -> Tensor:
-    return torch.empty((rows, channels, height, width), dtype=dtype, memory_format=torch.channels_last)
+def _rows(x: Tensor, height: int, width: int) -> Tensor:
+    return empty(x, (*x.shape[:2], height, width), x.dtype, torch.channels_last)
 
 
 def _shape(x: Tensor, timesteps: int) -> Shape:

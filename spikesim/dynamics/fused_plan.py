@@ -77,11 +77,6 @@ def fused_plan(kernel: FusedKernel) -> FusedPlan:
     return FusedPlan(plan, again if again is not None and again.writes else None)
 
 
-def supports(plan: Plan) -> bool:
-    """Whether a neuron's step can run in a fused kernel: one step per time step, and no random numbers."""
-    return plan.substeps == 1 and not plan.draws
-
-
 @lru_cache(maxsize=4096)
 def fused_arrays(kernel: FusedKernel) -> tuple[str, ...]:
     """The arrays that a fused kernel is called with, in order.
