@@ -13,8 +13,9 @@ from spikesim.dynamics.cuda_support import takes_cuda_kernels
 from spikesim.dynamics.derive import derive
 from spikesim.dynamics.launch import launch
 from spikesim.dynamics.launch_cuda import launch_cuda
-from spikesim.dynamics.layout import extent, rows_like, samples_of
+from spikesim.dynamics.layout import extent, maker_like, samples_of
 from spikesim.dynamics.plan import Kernel, Mode
+from spikesim.dynamics.pool import empty
 from spikesim.dynamics.program import parse
 
 Memory = Literal["auto", "keep", "recompute"]
@@ -79,9 +80,15 @@ def _launcher(x: Tensor) -> Callable[..., None]:
 
 
 def _kernel(mode: Mode, x: Tensor, params: list[Tensor], masked: bool, call: Settings) -> Kernel:
+    return _kernel_of(mode, x.dtype, tuple([p.numel() == 1 for p in params]), masked, call)
+
+
+@lru_cache(maxsize=4096)
+def _kernel_of(mode: Mode, dtype: torch.dtype, uniform: tuple[bool, ...], masked: bool, call: Settings) -> Kernel:
+    compute = torch.float64 if dtype == torch.float64 else torch.float32
     return Kernel(
-        call.program, mode, _name(compute_dtype(x)), tuple([p.numel() == 1 for p in params]), call.learnable, masked,
-        call.form == "constant", mode == "backward" and call.recompute, storage=_name(x.dtype),
+        call.program, mode, _name(compute), uniform, call.learnable, masked, call.form == "constant",
+        mode == "backward" and call.recompute, storage=_name(dtype),
     )  # fmt: skip
 
 
@@ -90,13 +97,18 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def forward_shapes(mode: Mode, x: Tensor, states: list[Tensor], call: Settings) -> list[Tensor]:
-    """Emitted rows, final states, and what the backward keeps: allocated, not filled."""
+    """Emitted rows (in the form of ``x``), final states, and what the backward keeps: allocated, not filled."""
     samples = samples_of(x, call.timesteps, call.form)
     rows, compute = samples * call.timesteps, compute_dtype(x)
-    outputs = [rows_like(x, call.form, rows), *[rows_like(x, call.form, samples, compute) for _ in states]]
+    make = maker_like(x, call.form)
+    if call.form == "steps":
+        emitted = empty(x, tuple(x.shape), x.dtype, torch.contiguous_format)
+    else:
+        emitted = make(rows, x.dtype)
+    outputs = [emitted, *[make(samples, compute) for _ in states]]
     if mode == "train" and not call.recompute:
         count, substeps = _kept(call.program, call.wrt)
-        outputs += [rows_like(x, call.form, rows * substeps, compute) for _ in range(count)]
+        outputs += [make(rows * substeps, compute) for _ in range(count)]
     return outputs
 
 
@@ -126,10 +138,11 @@ def backward_shapes(grad_out: Tensor, grad_states: list[Tensor], params: list[Te
     """Gradients to input rows, initial states and learnable parameters: allocated, not filled."""
     samples = grad_out.shape[0] // call.timesteps
     rows = samples if call.form == "constant" else grad_out.shape[0]
-    states = [rows_like(grad_out, "rows", samples, compute_dtype(grad_out)) for _ in grad_states]
+    make, compute = maker_like(grad_out, "rows"), compute_dtype(grad_out)
+    states = [make(samples, compute) for _ in grad_states]
     names = parse(call.program).params
     learnt = [torch.empty_like(params[names.index(w)]) for w in call.learnable]
-    return [rows_like(grad_out, "rows", rows), *states, *learnt]
+    return [make(rows, grad_out.dtype), *states, *learnt]
 
 
 def backward(
@@ -158,10 +171,11 @@ def backward(
     for out, incoming in zip(carried, grad_states):
         out.copy_(incoming)
     samples = grad_out.shape[0] // call.timesteps
-    sums = [rows_like(grad_out, "rows", samples, compute).zero_() for _ in learnt]
+    make = maker_like(grad_out, "rows")
+    sums = [make(samples, compute).zero_() for _ in learnt]
     if call.form == "constant":
         # Summed over steps, so in the dtype of the states.
-        grad_x = rows_like(grad_out, "rows", samples, compute).zero_()
+        grad_x = make(samples, compute).zero_()
         rows, summed = [], [grad_x, *sums]
     else:
         rows, summed = [grad_x], sums

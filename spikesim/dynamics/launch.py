@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numba
 import torch
@@ -37,8 +37,7 @@ def _mark_forked() -> None:
 os.register_at_fork(after_in_child=_mark_forked)
 
 
-@dataclass(frozen=True)
-class Extent:
+class Extent(NamedTuple):
     """How much a kernel call covers, and how its outermost array lies in memory.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -29,11 +30,15 @@ def memory_format(x: Tensor) -> torch.memory_format:
     return torch.contiguous_format
 
 
-def rows_like(x: Tensor, form: str, rows: int, dtype: torch.dtype | None = None) -> Tensor:
-    """An uninitialised tensor of ``rows`` samples, laid out as those of ``x``."""
-    sample = x.shape[2:] if form == "steps" else x.shape[1:]
+def maker_like(x: Tensor, form: str) -> Callable[[int, torch.dtype], Tensor]:
+    """A function that makes an uninitialised tensor of some rows, laid out as the samples of ``x``.
+
+    >>> maker_like(torch.zeros(3, 2, 4), "steps")(6, torch.float64).shape
+    torch.Size([6, 4])
+    """
+    sample = tuple(x.shape[2:] if form == "steps" else x.shape[1:])
     layout = torch.contiguous_format if form == "steps" else memory_format(x)
-    return empty(x, (rows, *sample), dtype or x.dtype, layout)
+    return lambda rows, dtype: empty(x, (rows, *sample), dtype, layout)
 
 
 def samples_of(x: Tensor, timesteps: int, form: str) -> int:
@@ -57,7 +62,7 @@ def extent(x: Tensor, timesteps: int, form: str, samples: int, by_sample: bool) 
         samples: N.
         by_sample: whether blocks must keep to one sample.
     """
-    if form == "steps":
+    if form == "steps" and not x.is_contiguous():
         per_sample = x[0, 0].numel() if x.numel() else 0
         return Extent(timesteps, samples, per_sample, x.stride(0), x.stride(1))
     neurons = x.numel() // (1 if form == "constant" else timesteps)

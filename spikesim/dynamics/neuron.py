@@ -270,12 +270,11 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
             )
         if x.shape[0] == 0:
             raise TimestepsError(f"{self._label()} received T = 0 time steps; give it at least one")
-        timesteps, samples = x.shape[:2]
-        if strided(x):
-            out, _ = self._run(x, timesteps, "steps", None, None)
-        else:
-            out, _ = self._run(x.flatten(0, 1), timesteps, "rows", None, None)
-        return out.reshape(timesteps, samples, *out.shape[1:])
+        timesteps = x.shape[0]
+        if x.is_contiguous() or strided(x):
+            return self._run(x, timesteps, "steps", None, None)[0]
+        out, _ = self._run(x.flatten(0, 1), timesteps, "rows", None, None)
+        return out.unflatten(0, (timesteps, -1))
 
     def run_rows(
         self,

@@ -120,12 +120,14 @@ class _Context:
         if grad_out is None:
             grad_out = given.new_zeros(ctx.rows, dtype=ctx.dtype)
         grad_out = grad_out.contiguous(memory_format=ctx.layout)
+        if call.form == "steps":
+            grad_out = grad_out.flatten(0, 1)
         finals = [
             grad_out.new_zeros(()) if g is None else g.contiguous(memory_format=ctx.layout)
             for g in grads[1 : 1 + count]
         ]
         if call.recompute:
-            shape = (ctx.rows[0] // call.timesteps, *ctx.rows[1:])
+            shape = ctx.rows[1:] if call.form == "steps" else (ctx.rows[0] // call.timesteps, *ctx.rows[1:])
             # An initial state may be one number for all neurons.
             kept = [kept[0], *(s.expand(shape).contiguous(memory_format=ctx.layout) for s in kept[1:])]
         if torch.is_grad_enabled() or not is_plain(grad_out):

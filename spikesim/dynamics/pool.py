@@ -172,4 +172,4 @@ def empty(like: Tensor, shape: Sequence[int], dtype: torch.dtype, layout: torch.
         and os.environ.get(SWITCH) != "0"
     ):
         return POOL.take(shape, dtype, layout)
-    return torch.empty(tuple(shape), dtype=dtype, device=like.device, memory_format=layout)
+    return torch.empty(shape, dtype=dtype, device=like.device, memory_format=layout)

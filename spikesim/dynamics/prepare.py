@@ -39,8 +39,9 @@ def own_state(
     """The neuron's own initial value of a state, which must fit one sample."""
     if initial.device.type == "meta" and device.type != "meta":
         raise DeviceError(f"{label}: initial {name} is on meta and has no values; load the neuron's values first")
-    initial = _along_channels(initial, shape)
-    _require_fit(f"{label}: initial {name}", initial, shape)
+    if initial.dim() > 0:
+        initial = _along_channels(initial, shape)
+        _require_fit(f"{label}: initial {name}", initial, shape)
     return _cast(initial, device, dtype)
 
 
@@ -69,8 +70,9 @@ def parameter(label: str, name: str, value: Tensor, like: Tensor, dtype: torch.d
         )
     if value.dtype != dtype:
         value = value.to(dtype=dtype)
-    value = _along_channels(value, shape)
-    _require_fit(f"{label}: {name}", value, shape)
+    if value.dim() > 0:
+        value = _along_channels(value, shape)
+        _require_fit(f"{label}: {name}", value, shape)
     return value
 
 
@@ -135,8 +137,6 @@ def _cast(value: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def _require_fit(what: str, value: Tensor, shape: Sequence[int]) -> None:
-    if value.dim() == 0:
-        return
     trailing = zip(reversed(value.shape), reversed(shape[1:]))
     if value.dim() >= len(shape) or not all(size in (1, full) for size, full in trailing):
         if value.numel() == 1:

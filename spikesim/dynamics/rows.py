@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,11 +17,10 @@ from spikesim.dynamics.program import parse
 from spikesim.dynamics.record import Step
 from spikesim.dynamics.reference import run_reference
 
-Outcome = tuple[Tensor, dict[str, Tensor]]  # emitted rows [T*N, ...] and final states [N, ...]
+Outcome = tuple[Tensor, dict[str, Tensor]]  # emitted rows, in the form of the input, and final states [N, ...]
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """Everything that a run starts from.
 
     Args:
@@ -64,9 +63,9 @@ def has_kernel(x: Tensor) -> bool:
 
 def run_fused(program: str, rows: Rows) -> Outcome:
     """Run the compiled kernels of ``program``, recording a gradient where one is wanted."""
-    layout = memory_format(rows.x) if rows.form != "steps" else torch.contiguous_format
 
     def spread(value: Tensor) -> Tensor:
+        layout = memory_format(rows.x) if rows.form != "steps" else torch.contiguous_format
         return value.expand(rows.shape).contiguous(memory_format=layout)
 
     states = [s if s.dim() == 0 and not s.requires_grad else spread(s) for s in rows.states.values()]
@@ -91,4 +90,4 @@ def run_folded_reference(step: Step, program: str, rows: Rows) -> Outcome:
         x = x.reshape(rows.timesteps, *rows.shape)
     states = {k: s.expand(rows.shape) for k, s in rows.states.items()}
     out, final = run_reference(step, parse(program), x, states, rows.params, rows.mask, rows.clock)
-    return out.flatten(0, 1).to(rows.x.dtype), final
+    return (out if rows.form == "steps" else out.flatten(0, 1)).to(rows.x.dtype), final
