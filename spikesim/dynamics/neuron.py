@@ -274,7 +274,7 @@ class Neuron(TimeAware, metaclass=_TracedAtBirth):
         if x.is_contiguous() or strided(x):
             return self._run(x, timesteps, "steps", None, None)[0]
         out, _ = self._run(x.flatten(0, 1), timesteps, "rows", None, None)
-        return out.unflatten(0, (timesteps, -1))
+        return out.reshape(timesteps, x.shape[1], *out.shape[1:])
 
     def run_rows(
         self,
