@@ -13,11 +13,12 @@ from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import EVENT_DTYPE, Events
 from spikesim.datasets.folder import EventDataset, EventFolder, RecordingFiles
 from spikesim.datasets.frames import EventTally, Framed, Frames, to_frames
-from spikesim.datasets.loader import EpochSampler, SampleKey, event_loader
+from spikesim.datasets.loader import EpochSampler, event_loader
 from spikesim.datasets.ndigits import generate_ndigits
 from spikesim.datasets.nmnist import NMNIST, TrainTest, load_nmnist
 from spikesim.datasets.simulate import PixelModel, simulate_events
 from spikesim.datasets.split import Split, random_split
+from spikesim.datasets.transforms.draw import SampleKey
 
 __all__ = [
     "EVENT_DTYPE",

@@ -86,6 +86,13 @@ class Events:
         object.__setattr__(self, "sorted", bool((data["t"][1:] >= data["t"][:-1]).all()))
 
     @classmethod
+    def _trusted(cls, data: NDArray[Any], sensor_size: SensorSize) -> Events:
+        """A recording of events that are known to fit; takes over ``data``, of :data:`EVENT_DTYPE`."""
+        events = cls.__new__(cls)
+        events._store(data, sensor_size)
+        return events
+
+    @classmethod
     def from_columns(cls, x: ArrayLike, y: ArrayLike, t: ArrayLike, p: ArrayLike, sensor_size: SensorSize) -> Events:
         """Build a recording from four columns.
 
@@ -174,9 +181,7 @@ crop the recording or name the sensor it was made with
             >>> events.select(events.t < 100).x.tolist()
             [3]
         """
-        picked = object.__new__(type(self))
-        picked._store(np.array(np.atleast_1d(self.data[index])), self.sensor_size)
-        return picked
+        return self._trusted(np.array(np.atleast_1d(self.data[index])), self.sensor_size)
 
     def in_time_order(self) -> Events:
         """Return the events ordered by time; events of the same time keep their order.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -11,17 +11,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from spikesim.datasets.augment import Augment
 from spikesim.datasets.batch import collate
 from spikesim.datasets.counter import key_of, order_of
+from spikesim.datasets.transforms.draw import SampleKey
 from spikesim.errors import ConfigError
 
 _ORDER_STREAM = 4
 _AUGMENT_STREAM = 5
-
-
-class SampleKey(NamedTuple):
-    """Which sample, in which epoch: what the sampler tells the workers."""
-
-    epoch: int
-    sample: int
 
 
 class EpochSampler(Sampler[SampleKey]):

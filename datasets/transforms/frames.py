@@ -1,0 +1,180 @@
+"""Frames of event counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.transforms.base import Applied, EventTransform, outside
+from spikesim.datasets.transforms.draw import Draw
+from spikesim.datasets.transforms.filters import check_positive
+from spikesim.datasets.transforms.slices import (
+    Bounds,
+    Remainder,
+    check_remainder,
+    event_bins,
+    event_windows,
+    time_bins,
+    time_windows,
+)
+from spikesim.datasets.transforms.stream import Stream
+from spikesim.errors import ConfigError, EventError
+
+_DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
+
+
+@njit(cache=True, nogil=True)
+def count_events(data: Any, starts: Any, ends: Any, most: Any, frames: Any) -> Any:
+    """Count the events of each slice in its frame.
+
+    Args:
+        data: events ``[N]``.
+        starts: index of the first event of each slice.
+        ends: index after the last one.
+        most: largest value that a frame can hold.
+        frames: zeros ``[T, P, H, W]``.
+
+    Returns:
+        Events beyond ``most``; or ``-1 - index`` of an event outside the frame.
+    """
+    polarities, height, width = frames.shape[1], frames.shape[2], frames.shape[3]
+    overflow = 0
+    for j in range(len(starts)):
+        for i in range(starts[j], ends[j]):
+            event = data[i]
+            x, y = np.int64(event["x"]), np.int64(event["y"])
+            if not (0 <= x < width and 0 <= y < height):
+                return -1 - i
+            channel = 1 if event["p"] and polarities == 2 else 0
+            value = frames[j, channel, y, x]
+            if value == most:
+                overflow += 1
+            else:
+                frames[j, channel, y, x] = value + 1
+    return overflow
+
+
+@dataclass(frozen=True)
+class ToFrame(EventTransform):
+    """Count events in frames; exactly one of the four ways to cut is given.
+
+    Parameters have the names of Tonic's ``ToFrame``. Two things differ: no event is lost unless
+    ``remainder="tonic"`` says so, and counts are uint8 that stop at 255 and say how many events that cost.
+
+    Args:
+        sensor_size: ``(W, H, P)``; may be left out for :class:`spikesim.datasets.Events`. With P = 1 both
+            polarities are counted together.
+        time_window: microseconds of a frame; T follows from the recording.
+        event_count: events of a frame; T follows from the recording.
+        n_time_bins: T frames of equal duration.
+        n_event_bins: T frames of equally many events.
+        overlap: of neighbouring frames: microseconds, events, or a share of a bin.
+        include_incomplete: whether ``remainder="tonic"`` keeps a last window that is not filled.
+        start_time: where the first frame begins, in microseconds; the first event by default.
+        end_time: where the last one ends; just after the last event by default. Events outside are dropped.
+        remainder: "exact", "spikingjelly" or "tonic", see :mod:`spikesim.datasets.transforms.slices`.
+        dtype: uint8, uint16, int16, int32 or float32.
+
+    Shape:
+        ``[T, P, H, W]``; ``[T, P, W]`` for events without a y. An empty recording gives zeros: T frames, or one.
+
+    Raises:
+        ConfigError: not exactly one way to cut, or a value that makes no sense.
+        EventError: an event outside the sensor, or events out of order that are cut by their number.
+
+    Example:
+        >>> from spikesim.datasets import Events
+        >>> from spikesim.datasets.transforms import ToFrame
+        >>> events = Events.from_columns([0, 1, 1], [0, 0, 0], [0, 60, 100], [1, 0, 0], (2, 1, 2))
+        >>> ToFrame(n_time_bins=2)(events)[:, :, 0].tolist()                 # [T][P][x]
+        [[[0, 0], [1, 0]], [[0, 2], [0, 0]]]
+    """
+
+    sensor_size: SensorSize | None = None
+    time_window: float | None = None
+    event_count: int | None = None
+    n_time_bins: int | None = None
+    n_event_bins: int | None = None
+    overlap: float = 0
+    include_incomplete: bool = False
+    start_time: float | None = None
+    end_time: float | None = None
+    remainder: Remainder = "exact"
+    dtype: str = "uint8"
+    reasons: ClassVar[tuple[str, ...]] = ("remainder", "overflow")
+
+    def __post_init__(self) -> None:
+        ways = ("time_window", "event_count", "n_time_bins", "n_event_bins")
+        given = [name for name in ways if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ConfigError(
+                f"ToFrame was given {', '.join(given) or 'no way to cut'}; expected one of {', '.join(ways)}"
+            )
+        check_positive(given[0], getattr(self, given[0]), "microseconds, events or frames")
+        if given[0] != "time_window" and getattr(self, given[0]) != int(getattr(self, given[0])):
+            raise ConfigError(f"{given[0]} is {getattr(self, given[0])!r}; expected a whole number")
+        limit = 1 if given[0].startswith("n_") else getattr(self, given[0])
+        if not 0 <= self.overlap < limit:
+            raise ConfigError(f"overlap is {self.overlap!r}; expected 0 or more and less than {limit}, with {given[0]}")
+        by_time = given[0] in ("time_window", "n_time_bins")
+        if not by_time and (self.start_time is not None or self.end_time is not None):
+            raise ConfigError(f"start_time and end_time cut time, but {given[0]} counts events; leave them out")
+        if self.start_time is not None and self.end_time is not None and not self.start_time < self.end_time:
+            raise ConfigError(f"start_time {self.start_time} is not before end_time {self.end_time}")
+        check_remainder(self.remainder)
+        if self.dtype not in _DTYPES:
+            raise ConfigError(f"dtype is {self.dtype!r}; expected one of {', '.join(_DTYPES)}")
+
+    def apply(self, stream: Stream, draw: Draw) -> Applied:
+        """See :class:`ToFrame`."""
+        data = self._in_order(stream.data)
+        width, height, polarities = size = stream.size
+        starts, ends = self._cut(data)
+        frames = np.zeros((len(starts), polarities, height, width), self.dtype)
+        most = np.iinfo(self.dtype).max if frames.dtype.kind != "f" else 2**24
+        overflow = count_events(data, starts, ends, frames.dtype.type(most), frames)
+        if overflow < 0:
+            raise outside(data, -1 - overflow, size, "ToFrame")
+        lost = len(data) - _covered(starts, ends)
+        return Applied(frames[:, :, 0] if stream.flat else frames, (lost, overflow if self.overlap == 0 else 0))
+
+    def _in_order(self, data: NDArray[Any]) -> NDArray[Any]:
+        t = data["t"]
+        falls = t[1:] < t[:-1]
+        if not falls.any():
+            return data
+        if self.event_count is not None or self.n_event_bins is not None:
+            raise EventError(
+                f"event {int(np.argmax(falls)) + 1} is earlier than the one before it; framing by number needs events "
+                "in order of time: sort the recording first (events.in_time_order())"
+            )
+        return data[np.argsort(t, kind="stable")]
+
+    def _cut(self, data: NDArray[Any]) -> Bounds:
+        t, n = data["t"].astype(np.int64, copy=False), len(data)
+        if self.n_time_bins is not None:
+            return time_bins(t, int(self.n_time_bins), self.remainder, self.overlap, self.start_time, self.end_time)
+        if self.n_event_bins is not None:
+            return event_bins(n, int(self.n_event_bins), self.remainder, self.overlap)
+        if self.event_count is not None:
+            return event_windows(n, int(self.event_count), self.remainder, int(self.overlap), self.include_incomplete)
+        return time_windows(
+            t,
+            self.time_window or 1,
+            self.remainder,
+            self.overlap,
+            self.include_incomplete,
+            self.start_time,
+            self.end_time,
+        )
+
+
+def _covered(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> int:
+    """Events in at least one slice; slices begin and end in ascending order."""
+    reached = np.concatenate([[0], np.maximum.accumulate(ends)[:-1]]) if len(ends) else ends
+    return int(np.maximum(ends - np.maximum(starts, reached), 0).sum())
