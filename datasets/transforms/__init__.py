@@ -4,8 +4,10 @@ from spikesim.datasets.transforms.base import Applied, Counted, EventTransform
 from spikesim.datasets.transforms.draw import Draw, SampleKey, sample_at
 from spikesim.datasets.transforms.filters import Denoise, RefractoryPeriod
 from spikesim.datasets.transforms.frames import ToFrame
+from spikesim.datasets.transforms.hats import ToAveragedTimesurface
 from spikesim.datasets.transforms.pipeline import AccountRow, Pipeline
 from spikesim.datasets.transforms.stream import Stream
+from spikesim.datasets.transforms.surfaces import ToTimesurface, ToVoxelGrid
 
 __all__ = [
     "AccountRow",
@@ -18,6 +20,9 @@ __all__ = [
     "RefractoryPeriod",
     "SampleKey",
     "Stream",
+    "ToAveragedTimesurface",
     "ToFrame",
+    "ToTimesurface",
+    "ToVoxelGrid",
     "sample_at",
 ]

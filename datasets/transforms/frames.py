@@ -22,8 +22,8 @@ from spikesim.datasets.transforms.slices import (
     time_bins,
     time_windows,
 )
-from spikesim.datasets.transforms.stream import Stream
-from spikesim.errors import ConfigError, EventError
+from spikesim.datasets.transforms.stream import Stream, in_order
+from spikesim.errors import ConfigError
 
 _DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
 
@@ -132,7 +132,8 @@ class ToFrame(EventTransform):
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`ToFrame`."""
-        data = self._in_order(stream.data)
+        by_number = self.event_count is not None or self.n_event_bins is not None
+        data = in_order(stream.data, "ToFrame" if by_number else None)
         width, height, polarities = size = stream.size
         starts, ends = self._cut(data)
         frames = np.zeros((len(starts), polarities, height, width), self.dtype)
@@ -142,18 +143,6 @@ class ToFrame(EventTransform):
             raise outside(data, -1 - overflow, size, "ToFrame")
         lost = len(data) - _covered(starts, ends)
         return Applied(frames[:, :, 0] if stream.flat else frames, (lost, overflow if self.overlap == 0 else 0))
-
-    def _in_order(self, data: NDArray[Any]) -> NDArray[Any]:
-        t = data["t"]
-        falls = t[1:] < t[:-1]
-        if not falls.any():
-            return data
-        if self.event_count is not None or self.n_event_bins is not None:
-            raise EventError(
-                f"event {int(np.argmax(falls)) + 1} is earlier than the one before it; framing by number needs events "
-                "in order of time: sort the recording first (events.in_time_order())"
-            )
-        return data[np.argsort(t, kind="stable")]
 
     def _cut(self, data: NDArray[Any]) -> Bounds:
         t, n = data["t"].astype(np.int64, copy=False), len(data)

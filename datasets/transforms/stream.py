@@ -93,6 +93,28 @@ def _is_plain(array: NDArray[Any]) -> bool:
     return kinds[3] == "b" or len(p) == 0 or bool(p.min() >= 0 and p.max() <= 1)
 
 
+def in_order(data: NDArray[Any], refuse: str | None = None) -> NDArray[Any]:
+    """The events in order of time; those of the same time keep their order.
+
+    Args:
+        data: the events.
+        refuse: name of a transform that needs them in order, and cannot sort them without changing what is meant.
+
+    Raises:
+        EventError: they are out of order, and ``refuse`` is given.
+    """
+    t = data["t"]
+    falls = t[1:] < t[:-1]
+    if not falls.any():
+        return data
+    if refuse is not None:
+        raise EventError(
+            f"{refuse}: event {int(np.argmax(falls)) + 1} is earlier than the one before it; what goes by the "
+            "number of events needs them in order of time: sort the recording first (events.in_time_order())"
+        )
+    return data[np.argsort(t, kind="stable")]
+
+
 def like(stream: Stream, source: Any, sensor_size: SensorSize | None = None) -> Any:
     """Events in the form in which ``source`` came: a recording, or a structured array.
 
