@@ -5,9 +5,10 @@ import torch
 from hypothesis import settings
 
 # The gate tries the same examples every time; elsewhere each run looks for new ones.
-settings.register_profile("gate", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("gate")
+# A first call may compile a kernel, so no example has a deadline.
+settings.register_profile("anew", deadline=None)
+settings.register_profile("gate", derandomize=True, deadline=None)
+settings.load_profile("gate" if os.environ.get("CI") else "anew")
 
 
 @pytest.fixture(autouse=True)

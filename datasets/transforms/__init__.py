@@ -1,28 +1,67 @@
 """Transforms of events: filters, frames and augmentation, as callables for :class:`Pipeline` or Tonic's ``Compose``."""
 
 from spikesim.datasets.transforms.base import Applied, Counted, EventTransform
+from spikesim.datasets.transforms.crops import CenterCrop, CropTime, RandomCrop
 from spikesim.datasets.transforms.draw import Draw, SampleKey, sample_at
-from spikesim.datasets.transforms.filters import Denoise, RefractoryPeriod
+from spikesim.datasets.transforms.drops import (
+    DropEvent,
+    DropEventByArea,
+    DropEventByTime,
+    DropPixel,
+    EventDrop,
+    RandomDropPixel,
+)
+from spikesim.datasets.transforms.filters import Decimation, Denoise, RefractoryPeriod
+from spikesim.datasets.transforms.flips import (
+    MergePolarities,
+    RandomFlipLR,
+    RandomFlipPolarity,
+    RandomFlipUD,
+    RandomTimeReversal,
+)
 from spikesim.datasets.transforms.frames import ToFrame
 from spikesim.datasets.transforms.hats import ToAveragedTimesurface
 from spikesim.datasets.transforms.pipeline import AccountRow, Pipeline
+from spikesim.datasets.transforms.space import Downsample, SpatialJitter, UniformNoise
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.datasets.transforms.surfaces import ToTimesurface, ToVoxelGrid
+from spikesim.datasets.transforms.times import TimeAlignment, TimeJitter, TimeSkew
 
 __all__ = [
     "AccountRow",
     "Applied",
+    "CenterCrop",
     "Counted",
+    "CropTime",
+    "Decimation",
     "Denoise",
+    "Downsample",
     "Draw",
+    "DropEvent",
+    "DropEventByArea",
+    "DropEventByTime",
+    "DropPixel",
+    "EventDrop",
     "EventTransform",
+    "MergePolarities",
     "Pipeline",
+    "RandomCrop",
+    "RandomDropPixel",
+    "RandomFlipLR",
+    "RandomFlipPolarity",
+    "RandomFlipUD",
+    "RandomTimeReversal",
     "RefractoryPeriod",
     "SampleKey",
+    "SpatialJitter",
     "Stream",
+    "TimeAlignment",
+    "TimeJitter",
+    "TimeSkew",
     "ToAveragedTimesurface",
     "ToFrame",
     "ToTimesurface",
     "ToVoxelGrid",
+    "UniformNoise",
     "sample_at",
 ]

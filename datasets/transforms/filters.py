@@ -11,6 +11,7 @@ from numba import njit
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of, outside
 from spikesim.datasets.transforms.draw import Draw
+from spikesim.datasets.transforms.settings import check_positive, check_whole
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
 
@@ -139,6 +140,57 @@ class RefractoryPeriod(EventTransform):
         return masked(self, stream, keep, _refractory(stream.data, last, period, self.rule == "interval", keep), size)
 
 
+@njit(cache=True, nogil=True)
+def _decimate(data: Any, seen: Any, n: Any, keep: Any) -> Any:
+    height, width = seen.shape
+    kept = 0
+    for i in range(len(data)):
+        x, y = np.int64(data[i]["x"]), np.int64(data[i]["y"])
+        if not (0 <= x < width and 0 <= y < height):
+            return -1 - i
+        seen[y, x] += 1
+        full = seen[y, x] == n
+        if full:
+            seen[y, x] = 0
+        keep[i] = full
+        kept += full
+    return kept
+
+
+@dataclass(frozen=True)
+class Decimation(EventTransform):
+    """Keep every n-th event of each pixel.
+
+    Args:
+        n: 1 keeps all.
+        sensor_size: as in :class:`Denoise`.
+
+    Raises:
+        ConfigError: ``n`` is not 1 or more.
+
+    Example:
+        >>> from spikesim.datasets import Events
+        >>> from spikesim.datasets.transforms import Decimation
+        >>> events = Events.from_columns([3] * 5, [5] * 5, range(5), [1] * 5, (34, 34, 2))
+        >>> Decimation(2)(events).t.tolist()
+        [1, 3]
+    """
+
+    n: int
+    sensor_size: SensorSize | None = None
+    reasons: ClassVar[tuple[str, ...]] = ("decimated",)
+
+    def __post_init__(self) -> None:
+        check_whole("n", self.n, 1)
+
+    def apply(self, stream: Stream, draw: Draw) -> Applied:
+        """See :class:`Decimation`."""
+        width, height, _ = size = stream.size
+        keep = np.empty(len(stream.data), np.bool_)
+        seen = np.zeros((height, width), np.int64)
+        return masked(self, stream, keep, _decimate(stream.data, seen, np.int64(self.n), keep), size)
+
+
 def masked(transform: EventTransform, stream: Stream, keep: Any, kept: int, size: SensorSize) -> Applied:
     """The events that a filter keeps.
 
@@ -152,12 +204,3 @@ def masked(transform: EventTransform, stream: Stream, keep: Any, kept: int, size
     if kept < 0:
         raise outside(stream.data, -1 - kept, size, type(transform).__name__)
     return Applied(kept_of(stream.data, keep, kept), (len(stream.data) - kept,))
-
-
-def check_positive(name: str, value: float, unit: str) -> None:
-    """Refuse what is not a positive number.
-
-    >>> check_positive("filter_time", 3.0, "microseconds")
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < 2**62:
-        raise ConfigError(f"{name} is {value!r}; expected a positive number of {unit}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.filters import check_positive
+from spikesim.datasets.transforms.settings import check_positive
 from spikesim.datasets.transforms.slices import (
     Bounds,
     Remainder,

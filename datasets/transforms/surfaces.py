@@ -11,7 +11,7 @@ from numba import njit
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.filters import check_positive
+from spikesim.datasets.transforms.settings import check_positive, check_whole
 from spikesim.datasets.transforms.slices import time_windows
 from spikesim.datasets.transforms.stream import Stream, in_order
 from spikesim.errors import ConfigError
@@ -162,12 +162,3 @@ class ToTimesurface(EventTransform):
         if bad < 0:
             raise outside(data, -1 - bad, stream.size, "ToTimesurface")
         return Applied(surfaces, (len(data) - int(ends[-1]),))
-
-
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Refuse what is not a whole number of at least ``least``.
-
-    >>> check_whole("n_time_bins", 3, 1)
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ConfigError(f"{name} is {value!r}; expected a whole number, {least} or more")

@@ -1,0 +1,184 @@
+"""Mirrors of a recording: in space, in time and in polarity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.transforms.base import Applied, EventTransform, outside
+from spikesim.datasets.transforms.draw import Draw
+from spikesim.datasets.transforms.settings import check_probability
+from spikesim.datasets.transforms.stream import Stream
+from spikesim.errors import ConfigError
+
+
+def mirrored(stream: Stream, field: Literal["x", "y"], what: str) -> NDArray[Any]:
+    """A copy of the events with one coordinate counted from the other side.
+
+    Args:
+        stream: the events.
+        field: which coordinate.
+        what: name of the transform, for the message.
+    """
+    side = stream.size[0 if field == "x" else 1]
+    data = stream.data.copy()
+    values = data[field]
+    if not stream.checked and len(values) and not (values.min() >= 0 and values.max() < side):
+        bad = int(np.argmax((values < 0) | (values >= side)))
+        raise outside(stream.data, bad, stream.size, what)
+    np.subtract(values.dtype.type(side - 1), values, out=values)
+    return data
+
+
+@dataclass(frozen=True)
+class RandomFlipLR(EventTransform):
+    """Mirror left and right, with a probability.
+
+    Args:
+        sensor_size: ``(W, H, P)``; may be left out for :class:`spikesim.datasets.Events`.
+        p: probability for the whole recording.
+        seed: where no pipeline gives one.
+
+    Raises:
+        ConfigError: ``p`` is no probability.
+        EventError: an event outside the sensor.
+
+    Example:
+        >>> from spikesim.datasets import Events
+        >>> from spikesim.datasets.transforms import RandomFlipLR
+        >>> RandomFlipLR(p=1.0)(Events.from_columns([3], [5], [10], [1], (34, 34, 2))).x.tolist()
+        [30]
+    """
+
+    sensor_size: SensorSize | None = None
+    p: float = 0.5
+    seed: int | None = None
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_probability("p", self.p)
+
+    def apply(self, stream: Stream, draw: Draw) -> Applied:
+        """See the class."""
+        return Applied(mirrored(stream, "x", "RandomFlipLR") if draw.chance(self.p) else stream.data)
+
+
+@dataclass(frozen=True)
+class RandomFlipUD(RandomFlipLR):
+    """Mirror up and down, with a probability; see :class:`RandomFlipLR`.
+
+    >>> from spikesim.datasets import Events
+    >>> from spikesim.datasets.transforms import RandomFlipUD
+    >>> RandomFlipUD(p=1.0)(Events.from_columns([3], [5], [10], [1], (34, 34, 2))).y.tolist()
+    [28]
+    """
+
+    def apply(self, stream: Stream, draw: Draw) -> Applied:
+        """See the class."""
+        return Applied(mirrored(stream, "y", "RandomFlipUD") if draw.chance(self.p) else stream.data)
+
+
+@dataclass(frozen=True)
+class RandomFlipPolarity(EventTransform):
+    """Change the polarity of each event with a probability, or of all of them together.
+
+    Tonic documents the first and does the second.
+
+    Args:
+        p: the probability.
+        per: "event" or "recording".
+        seed: where no pipeline gives one.
+
+    Raises:
+        ConfigError: ``p`` is no probability, or another word.
+
+    Example:
+        >>> from spikesim.datasets import Events
+        >>> from spikesim.datasets.transforms import RandomFlipPolarity
+        >>> RandomFlipPolarity(p=1.0)(Events.from_columns([3], [5], [10], [1], (34, 34, 2))).p.tolist()
+        [0]
+    """
+
+    p: float = 0.5
+    per: Literal["event", "recording"] = "event"
+    seed: int | None = None
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_probability("p", self.p)
+        if self.per not in ("event", "recording"):
+            raise ConfigError(f'per is {self.per!r}; expected "event" or "recording"')
+
+    def apply(self, stream: Stream, draw: Draw) -> Applied:
+        """See :class:`RandomFlipPolarity`."""
+        data = stream.data.copy()
+        if self.per == "event":
+            data["p"] = data["p"].astype(bool) ^ (draw.uniform(len(data)) < self.p)
+        elif draw.chance(self.p):
+            data["p"] = ~data["p"].astype(bool)
+        return Applied(data)
+
+
+@dataclass(frozen=True)
+class RandomTimeReversal(EventTransform):
+    """Play a recording backward, with a probability: what got brighter now gets darker.
+
+    An event at time t moves to ``t_last - t``: the recording then begins at 0, as in Tonic, and is in order of time.
+
+    Args:
+        p: probability for the whole recording.
+        flip_polarities: exchange the polarities, too.
+        seed: where no pipeline gives one.
+
+    Raises:
+        ConfigError: ``p`` is no probability.
+
+    Example:
+        >>> from spikesim.datasets import Events
+        >>> from spikesim.datasets.transforms import RandomTimeReversal
+        >>> events = Events.from_columns([3, 4, 20], [5, 5, 9], [10, 250, 300], [1, 0, 1], (34, 34, 2))
+        >>> reversed_ = RandomTimeReversal(p=1.0)(events)
+        >>> reversed_.t.tolist(), reversed_.x.tolist(), reversed_.p.tolist()
+        ([0, 50, 290], [20, 4, 3], [0, 1, 0])
+    """
+
+    p: float = 0.5
+    flip_polarities: bool = True
+    seed: int | None = None
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_probability("p", self.p)
+
+    def apply(self, stream: Stream, draw: Draw) -> Applied:
+        """See :class:`RandomTimeReversal`."""
+        if not draw.chance(self.p) or len(stream.data) == 0:
+            return Applied(stream.data)
+        # A copy: a view with a negative stride is nothing that torch takes.
+        data = stream.data[::-1].copy()
+        data["t"] = data["t"].max() - data["t"]
+        if self.flip_polarities:
+            data["p"] = ~data["p"].astype(bool)
+        return Applied(data)
+
+
+@dataclass(frozen=True)
+class MergePolarities(EventTransform):
+    """Make every event one of polarity 0, for models that only see that something changed.
+
+    Example:
+        >>> from spikesim.datasets import Events
+        >>> from spikesim.datasets.transforms import MergePolarities
+        >>> MergePolarities()(Events.from_columns([3, 4], [5, 5], [10, 20], [1, 0], (34, 34, 2))).p.tolist()
+        [0, 0]
+    """
+
+    def apply(self, stream: Stream, draw: Draw) -> Applied:
+        """See :class:`MergePolarities`."""
+        data = stream.data.copy()
+        data["p"] = 0
+        return Applied(data)
