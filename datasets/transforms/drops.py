@@ -279,10 +279,10 @@ class DropPixel(EventTransform):
                     dead[y, x] = True
         elif len(data):
             seconds = (int(data["t"].max()) - int(data["t"].min())) * 1e-6
-            x, y = data["x"].astype(np.int64), data["y"].astype(np.int64)
             if not stream.checked:
                 at_live_pixels(self, stream, dead)  # refuses events outside the sensor
-            counts = np.bincount(y * width + x, minlength=width * height)
+            pixel = data["y"].astype(np.int64) * width + data["x"].astype(np.int64)
+            counts = np.bincount(pixel, minlength=width * height)
             dead = (counts > (self.hot_pixel_frequency or 0) * seconds).reshape(height, width)
             dead &= bool(seconds)  # one moment has no rate
         return at_live_pixels(self, stream, dead)

@@ -51,8 +51,8 @@ class SpatialJitter(EventTransform):
     def __post_init__(self) -> None:
         if not (self.var_x >= 0 and self.var_y >= 0 and self.sigma_xy**2 <= self.var_x * self.var_y):
             raise ConfigError(
-                f"var_x, var_y, sigma_xy are {self.var_x!r}, {self.var_y!r}, {self.sigma_xy!r}; expected variances from 0 "
-                "on and a covariance with sigma_xy**2 <= var_x * var_y"
+                f"var_x, var_y, sigma_xy are {self.var_x!r}, {self.var_y!r}, {self.sigma_xy!r}; expected variances "
+                "from 0 on and a covariance with sigma_xy**2 <= var_x * var_y"
             )
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:

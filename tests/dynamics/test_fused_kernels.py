@@ -67,7 +67,7 @@ def assert_close(mine, theirs, tolerance):
 @example(shape=(2, 3, 130, 7, 9), kind="max", seed=1)
 @example(shape=(3, 2, 5, 9, 7), kind="average", seed=2)
 @example(shape=(2, 2, 3, 40, 90), kind="max", seed=3)  # several chunks per line
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_equals_the_chain_at_every_size(shape, kind, seed):
     torch.manual_seed(seed)
     timesteps, samples, channels, height, width = shape
@@ -232,7 +232,7 @@ def test_no_more_than_the_input_is_kept():
         Shape, st.integers(1, 9), st.integers(1, 5), st.integers(1, 200), st.integers(2, 50), st.integers(2, 50)
     )
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_tiles_cover_everything_once(shape):
     row, size, tiles = tiling(shape, pooled=True)
     pairs = shape.samples * ((shape.height + 1) // 2)

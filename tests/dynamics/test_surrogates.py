@@ -43,7 +43,7 @@ def test_every_surrogate_has_a_textbook_formula():
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_derivative_equals_the_textbook(name, data):
     chosen, constants = data.draw(_any(name))
@@ -71,7 +71,7 @@ def test_even_where_it_should_be(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_primitive_is_the_integral_of_the_derivative(name, data):
     chosen, constants = data.draw(_any(name))
@@ -95,7 +95,7 @@ def test_total_area_is_what_the_docstring_says(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["number", *DTYPES], ids=str)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_far_and_undefined_potentials(name, kind, data):
     chosen, constants = data.draw(_any(name))

@@ -91,7 +91,7 @@ def test_spikes_out_times_fan_out_is_the_next_layers_work():
     assert ledger["3"]["spikes_out"] * 5 == ledger["5"]["synops_binary"] > 0
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cut=st.integers(1, 4), seed=st.integers(0, 99))
 def test_batches_add_up(cut, seed):
     torch.manual_seed(seed)

@@ -14,7 +14,7 @@ from spikesim.nn import Mean, Network
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.booleans(), max_size=70), st.sampled_from(DTYPES))
 def test_bits_hold_exactly_the_spikes(pattern, dtype):
     spikes = torch.tensor(pattern, dtype=dtype)

@@ -22,7 +22,7 @@ def _equal(a, b):
 
 
 @pytest.mark.parametrize("name", EVERY_NEURON)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(sizes=st.lists(st.integers(1, 9), min_size=1, max_size=6))
 def test_chunked_equals_whole_bit_for_bit(name, sizes):
     net = Network(nn.Sequential(copy.deepcopy(EVERY_NEURON[name])))
