@@ -72,6 +72,8 @@ def constant(name: str, value: object) -> Tensor:
     tensor(2.)
     """
     try:
+        if isinstance(value, Tensor) and value.is_complex():
+            raise TypeError
         tensor = torch.as_tensor(value, dtype=torch.get_default_dtype()).detach().clone()
     except (TypeError, ValueError, RuntimeError):
         raise ConfigError(f"{name} is {value!r}, but it must be a number or a tensor of numbers") from None

@@ -122,10 +122,24 @@ def _loaded(kernel: Kernel, array: str) -> str:
 
 
 def _stored(kernel: Kernel, plan: Plan, array: str, target: str, value: str) -> str:
-    dtype = kernel.dtype_of(array)
     if adds_up(plan, array):
-        value = f"{_loaded(kernel, array)} + {value}"
+        return f"{target} += {value}"
+    dtype = kernel.dtype_of(array)
     return f"{target} = " + (f"to_{dtype}({value})" if dtype in _HALF else value)
+
+
+def _totals(kernel: Kernel, plan: Plan) -> list[str]:
+    """Arrays in half precision to which sub-steps add: in the dtype of the arithmetic first, rounded once."""
+    return [a for a in plan.writes if adds_up(plan, a) and kernel.dtype_of(a) in _HALF]
+
+
+def _narrowed(kernel: Kernel, plan: Plan) -> list[str]:
+    """Store the totals of a time step."""
+    lines = []
+    for a in _totals(kernel, plan):
+        narrow = f"_narrow_{a}[_i] = to_{kernel.dtype_of(a)}(_total_{a}[_i])"
+        lines += [f"_narrow_{a} = {_row(plan, a)}", "for _i in range(_n):", f"    {narrow}"]
+    return lines
 
 
 def adds_up(plan: Plan, array: str) -> bool:
@@ -136,12 +150,13 @@ def adds_up(plan: Plan, array: str) -> bool:
 def _block(kernel: Kernel, plan: Plan, arrays: Arrays) -> list[str]:
     backward = kernel.mode == "backward"
     uniform = _uniform(kernel, plan)
-    call = [*_keys(plan), _call(plan, uniform, "step", streamed=kernel.streamed)]
+    totals = {a: f"_total_{a}" for a in _totals(kernel, plan)}
+    call = [*_keys(plan), _call(plan, uniform, "step", totals, streamed=kernel.streamed)]
     return [
         f"def block({_block_arguments(arrays)}):",
         *indent([*_uniform_values(plan, uniform), *_stretch(), *_lines(kernel, plan)], 1),
         f"    for _t in {_order('_steps', backward)}:",
-        *indent(_masked(kernel, plan, [*_blank(plan, adds_up), *_substeps(plan, call, backward)]), 2),
+        *indent(_masked(kernel, plan, _time_step(kernel, plan, call, backward)), 2),
         *(["    _settle()"] if kernel.streamed else []),
     ]
 
@@ -154,6 +169,7 @@ def _recomputing_block(kernel: Kernel, plan: Plan, arrays: Arrays) -> list[str]:
     uniform = _uniform(kernel, plan)
     rows = {a: f"_scratch_{a}[_t * {plan.substeps} + _k]" for a in again.writes}
     rows |= {s: f"_state_{s}" for s in again.carried}
+    rows |= {a: f"_total_{a}" for a in _totals(kernel, plan)}
     forward = [*_keys(again), _call(again, uniform, "again", rows)]
     back = [*_keys(plan), _call(plan, uniform, "step", rows, streamed=kernel.streamed)]
     unmasked = ["if _mask[_t * _samples + _sample] == 0:", "    continue"] if kernel.masked else []
@@ -165,7 +181,7 @@ def _recomputing_block(kernel: Kernel, plan: Plan, arrays: Arrays) -> list[str]:
         "    for _t in range(_steps):",
         *indent([*unmasked, *_substeps(again, forward, backward=False)], 2),
         "    for _t in range(_steps - 1, -1, -1):",
-        *indent(_masked(kernel, plan, [*_blank(plan, adds_up), *_substeps(plan, back, backward=True)]), 2),
+        *indent(_masked(kernel, plan, _time_step(kernel, plan, back, backward=True)), 2),
         *(["    _settle()"] if kernel.streamed else []),
     ]
 
@@ -175,8 +191,18 @@ def _stretch() -> list[str]:
 
 
 def _lines(kernel: Kernel, plan: Plan) -> list[str]:
-    """Where a streamed step gathers its results."""
-    return [f"_line_{a} = np.empty({LANES}, {_element(kernel, a)})" for a in plan.writes if kernel.streamed]
+    """Where a streamed step gathers its results, and sub-steps add theirs up."""
+    lines = [f"_line_{a} = np.empty({LANES}, {_element(kernel, a)})" for a in plan.writes if kernel.streamed]
+    return [*lines, *(f"_total_{a} = np.empty(_n, real)" for a in _totals(kernel, plan))]
+
+
+def _time_step(kernel: Kernel, plan: Plan, call: list[str], backward: bool) -> list[str]:
+    """All sub-steps of one time step, and what they add up to."""
+    totals = _totals(kernel, plan)
+    blank = [
+        f"_total_{a}[:] = 0" if a in totals else f"{_row(plan, a)}[:] = 0" for a in plan.writes if adds_up(plan, a)
+    ]
+    return [*blank, *_substeps(plan, call, backward), *_narrowed(kernel, plan)]
 
 
 def _substeps(plan: Plan, call: list[str], backward: bool) -> list[str]:

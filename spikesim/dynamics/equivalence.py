@@ -20,8 +20,9 @@ from spikesim.dynamics.neuron import Neuron
 from spikesim.dynamics.rows import has_kernel
 from spikesim.errors import CheckFailed, ConfigError
 
-AMPLIFIED = 4.0  # a run may deviate by so many times what single roundings of its states grow to
-_ORDINARY = 100.0  # roundings: runs that deviate by less need no such excuse
+AMPLIFIED = 4.0  # what is compared may deviate by so many times what single roundings of the states grow to
+GRADIENTS = 5.0  # a gradient by so many times what a value may: 1e-4 in float32
+_ORDINARY = 100.0  # roundings: what deviates by less needs no such excuse
 _NONE = Deviations(0.0, 0.0, 0.0)
 _NAMES = {"values": "values", "gradients": "gradients", "parameters": "gradients to parameters"}
 
@@ -36,8 +37,9 @@ class Equivalence:
     Args:
         single: over single steps, each from the reference's state.
         run: over the whole run, of the neurons that ``compared`` counts.
-        rounding: what the whole run makes of one rounding of every state per step, in the reference itself: a
-            stiff neuron amplifies errors, whoever makes them. Zero where the run deviates by next to nothing.
+        single_rounding: what single steps make of one rounding of every state per (sub-)step, in the reference
+            itself: a stiff neuron amplifies errors, whoever makes them. Zero where they deviate by next to nothing.
+        rounding: the same over the whole run.
         compared: neurons whose run was compared: none of their decisions was in doubt.
         neurons: neurons that ran.
         steps: steps that the run was compared over; fewer than it had where most neurons are in doubt later, as those
@@ -47,6 +49,7 @@ class Equivalence:
 
     single: Deviations
     run: Deviations
+    single_rounding: Deviations
     rounding: Deviations
     compared: int
     neurons: int
@@ -73,12 +76,15 @@ class Equivalence:
         """Why the kernel does not pass, or None if it does.
 
         Args:
-            tolerance: for every deviation; one of the whole run may also reach four times that of ``rounding``.
+            tolerance: for values; a gradient may deviate by five times as much, and either by four times what single
+                roundings grow to.
         """
-        for length, found, rounded in (("single steps", self.single, _NONE), ("whole runs", self.run, self.rounding)):
+        lengths = (("single steps", self.single, self.single_rounding), ("whole runs", self.run, self.rounding))
+        for length, found, rounded in lengths:
             for name, what in _NAMES.items():
                 deviates = getattr(found, name)
-                allowed = max(tolerance, AMPLIFIED * getattr(rounded, name))
+                least = tolerance if name == "values" else GRADIENTS * tolerance
+                allowed = max(least, AMPLIFIED * getattr(rounded, name))
                 if not (deviates <= allowed and math.isfinite(allowed)):
                     return f"{what} of {length} deviate by {deviates:.1e}, but at most {allowed:.1e} was allowed"
         if self.compared < self.neurons / 8:
@@ -135,11 +141,15 @@ def check_neuron(
     cut = trajectory.undisputed()
     sure = ~cut.doubtful.any(0)
     run = comparison.whole_run(cut, sure)
-    amplifies = not run.worst <= _ORDINARY * torch.finfo(comparison.compute).eps
+
+    def amplifies(found: Deviations) -> bool:
+        return not found.worst <= _ORDINARY * torch.finfo(comparison.compute).eps
+
     return Equivalence(
         single=single,
         run=run,
-        rounding=comparison.rounding(cut, sure) if amplifies else _NONE,
+        single_rounding=comparison.single_rounding(trajectory) if amplifies(single) else _NONE,
+        rounding=comparison.rounding(cut, sure) if amplifies(run) else _NONE,
         compared=int(sure.sum()),
         neurons=neurons,
         steps=len(cut.x),

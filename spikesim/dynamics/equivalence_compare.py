@@ -93,21 +93,33 @@ class Comparison:
 
     def single_steps(self, run: Trajectory) -> Deviations:
         """Compare every step on its own, from the reference's state: each is a sample of one call with T = 1."""
+        x, states, sure = self._alone(run)
+        return self._compared(x, states, sure)
+
+    def _alone(self, run: Trajectory) -> tuple[Tensor, Rows, Tensor]:
         x = run.x.flatten().unsqueeze(0)
         states = {k: v.flatten().to(self.compute).double() for k, v in run.before.items()}
         # These steps draw other random numbers than those of the run, so other decisions are in doubt.
-        sure = ~follow(self.exact, x, self.clock, self.compute, states=states).doubtful[0]
-        x, states, weights = self._calm(x, states, sure)
-        return self._deviations(self._by_kernel(x, states, weights), self._by_equations(x, states, weights), sure)
+        return x, states, ~follow(self.exact, x, self.clock, self.compute, states=states).doubtful[0]
 
     def whole_run(self, run: Trajectory, sure: Tensor) -> Deviations:
         """Compare the run of the neurons that are ``sure``."""
-        x, states, weights = self._calm(run.x, {k: v[0] for k, v in run.before.items()}, sure)
+        return self._compared(run.x, {k: v[0] for k, v in run.before.items()}, sure)
+
+    def _compared(self, x: Tensor, states: Rows, sure: Tensor) -> Deviations:
+        x, states, weights = self._calm(x, states, sure)
         return self._deviations(self._by_kernel(x, states, weights), self._by_equations(x, states, weights), sure)
+
+    def single_rounding(self, run: Trajectory) -> Deviations:
+        """What one rounding of every state makes of single steps."""
+        return self._rounded(*self._alone(run))
 
     def rounding(self, run: Trajectory, sure: Tensor) -> Deviations:
         """What one rounding of every state in every step makes of the run."""
-        x, states, weights = self._calm(run.x, {k: v[0] for k, v in run.before.items()}, sure)
+        return self._rounded(run.x, {k: v[0] for k, v in run.before.items()}, sure)
+
+    def _rounded(self, x: Tensor, states: Rows, sure: Tensor) -> Deviations:
+        x, states, weights = self._calm(x, states, sure)
         expected = self._by_equations(x, states, weights)
         eps = torch.finfo(self.compute).eps
         found = [
@@ -132,8 +144,9 @@ class Comparison:
         rows = x.to(self.device, self.dtype).requires_grad_(self.gradients)
         start = {k: v.to(self.device, self.compute).clone().requires_grad_(self.gradients) for k, v in states.items()}
         learnt = {k: getattr(self.fast, k) for k in self.learnt}
+        state = start | ({CLOCK: self.clock} if self.fast.draws else {})
         with torch.set_grad_enabled(self.gradients):
-            out, final = self.fast.run_rows(rows.flatten(), len(x), state=start | {CLOCK: self.clock})
+            out, final = self.fast.run_rows(rows.flatten(), len(x), state=state)
         return self._with_slopes({"out": out.view(x.shape), **final}, weights, {"x": rows, **start, **learnt})
 
     def _by_equations(self, x: Tensor, states: Rows, weights: Rows, jitter: float = 0.0) -> Outcome:

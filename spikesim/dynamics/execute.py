@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spikesim.dynamics.cuda_support import takes_cuda_kernels
 from spikesim.dynamics.derive import derive
-from spikesim.dynamics.launch import launch
+from spikesim.dynamics.launch import launch, settle_fork
 from spikesim.dynamics.launch_cuda import launch_cuda
 from spikesim.dynamics.layout import extent, maker_like, samples_of
 from spikesim.dynamics.plan import Kernel, Mode
@@ -122,6 +122,7 @@ def forward(
     call: Settings,
 ) -> list[Tensor]:
     """Run forward; see :func:`forward_shapes` for what comes back."""
+    settle_fork()
     outputs = forward_shapes(mode, x, states, call)
     count = len(states)
     finals = outputs[1 : 1 + count]
@@ -165,6 +166,7 @@ def backward(
         clock: as in the forward.
         call: as in the forward.
     """
+    settle_fork()
     outputs = backward_shapes(grad_out, grad_states, params, call)
     count, compute = len(grad_states), compute_dtype(grad_out)
     grad_x, carried, learnt = outputs[0], outputs[1 : 1 + count], outputs[1 + count :]

@@ -156,7 +156,10 @@ def affine(weight: Tensor, bias: Tensor, mean: Tensor, inverse: Tensor) -> tuple
 def _gradients(ctx: Any, grads: Any) -> tuple[Any, ...]:
     call: FusedCall = ctx.call
     x, scale, shift, mean, inverse, *rest = ctx.saved_tensors
-    states, params = rest[: call.states], rest[call.states :]
+    # Hooks that saved them elsewhere need not have kept how they lay in memory.
+    x = x.contiguous(memory_format=torch.channels_last)
+    states = [s.contiguous(memory_format=torch.channels_last) for s in rest[: call.states]]
+    params = rest[call.states :]
     shape = _shape(x, call.timesteps)
     pooled = call.pool != "none"
     height, width = (shape.height // 2, shape.width // 2) if pooled else (shape.height, shape.width)

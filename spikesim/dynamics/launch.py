@@ -29,9 +29,15 @@ _forked = False
 
 
 def _mark_forked() -> None:
-    # GNU OpenMP kills a forked process that enters a parallel region: a data worker runs in sequence.
+    # GNU OpenMP does not survive a fork: a parallel region kills the process, or never ends.
     global _forked
     _forked = True
+
+
+def settle_fork() -> None:
+    """In a forked process: everything in sequence from now on, torch's own operations around the kernels as well."""
+    if _forked and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 os.register_at_fork(after_in_child=_mark_forked)

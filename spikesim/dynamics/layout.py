@@ -30,6 +30,26 @@ def memory_format(x: Tensor) -> torch.memory_format:
     return torch.contiguous_format
 
 
+def dense(value: Tensor, layout: torch.memory_format) -> Tensor:
+    """One value per neuron in a layout; single values have none.
+
+    >>> dense(torch.zeros(2, 3, 4, 5), torch.channels_last).stride()
+    (60, 1, 15, 3)
+    """
+    return value if value.numel() == 1 else value.contiguous(memory_format=layout)
+
+
+def readable(x: Tensor, form: str) -> Tensor:
+    """An input as kernels take it in its form; a copy only where it does not lie so.
+
+    >>> readable(torch.zeros(1).expand(6, 4), "rows").stride()
+    (4, 1)
+    """
+    if form == "steps":
+        return x if x.is_contiguous() or strided(x) else x.contiguous()
+    return x.contiguous(memory_format=memory_format(x))
+
+
 def maker_like(x: Tensor, form: str) -> Callable[[int, torch.dtype], Tensor]:
     """A function that makes an uninitialised tensor of some rows, laid out as the samples of ``x``.
 

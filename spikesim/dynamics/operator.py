@@ -17,9 +17,32 @@ from torch import Tensor
 
 from spikesim.dynamics import execute
 from spikesim.dynamics.execute import Settings
-from spikesim.dynamics.layout import memory_format
+from spikesim.dynamics.layout import dense, memory_format, readable
 from spikesim.dynamics.program import parse
 from spikesim.errors import GradientError
+
+
+def _arranged(
+    x: Tensor, states: list[Tensor], params: list[Tensor], mask: Tensor | None, form: str
+) -> tuple[Tensor, list[Tensor], list[Tensor], Tensor | None]:
+    """What an operator was given, as its kernel reads it.
+
+    An exported program has kept the form of the input that it was traced with, and may be called with one that
+    lies in memory in another way.
+    """
+    x = readable(x, form)
+    layout = torch.contiguous_format if form == "steps" else memory_format(x)
+    return x, [dense(s, layout) for s in states], [dense(p, layout) for p in params], _whole(mask)
+
+
+def _kept_in(kept: list[Tensor], layout: torch.memory_format, call: Settings) -> list[Tensor]:
+    """What a forward kept, in the layout of its emissions: hooks that saved it elsewhere need not have kept that."""
+    first = [readable(kept[0], "steps")] if call.recompute and call.form == "steps" else []
+    return [*first, *(dense(t, layout) for t in kept[len(first) :])]
+
+
+def _whole(mask: Tensor | None) -> Tensor | None:
+    return None if mask is None else mask.contiguous()
 
 
 @torch.library.custom_op("spikesim::infer", mutates_args=())
@@ -34,7 +57,8 @@ def infer(
     form: str,
 ) -> list[Tensor]:
     """Emitted rows and final states."""
-    return execute.forward("infer", x, states, params, mask, clock, Settings(program, timesteps, form))
+    arranged = _arranged(x, states, params, mask, form)
+    return execute.forward("infer", *arranged, clock, Settings(program, timesteps, form))
 
 
 @infer.register_fake
@@ -56,8 +80,8 @@ def train(
     memory: str,
 ) -> list[Tensor]:
     """Emitted rows, final states and what the backward keeps; ``wrt`` names the learnable parameters."""
-    call = Settings(program, timesteps, form, wrt, memory)
-    return execute.forward("train", x, states, params, mask, clock, call)
+    arranged = _arranged(x, states, params, mask, form)
+    return execute.forward("train", *arranged, clock, Settings(program, timesteps, form, wrt, memory))
 
 
 @train.register_fake
@@ -81,7 +105,11 @@ def backward(
 ) -> list[Tensor]:
     """Gradients to the input, the initial states and the learnable parameters."""
     call = Settings(program, timesteps, form, wrt, memory)
-    return execute.backward(grad_out, grad_states, kept, params, mask, clock, call)
+    layout = memory_format(grad_out)
+    grad_out = dense(grad_out, layout)
+    kept = _kept_in(kept, layout, call)
+    grad_states, params = ([dense(t, layout) for t in tensors] for tensors in (grad_states, params))
+    return execute.backward(grad_out, grad_states, kept, params, _whole(mask), clock, call)
 
 
 @backward.register_fake
@@ -106,6 +134,11 @@ class _Context:
     def gradients(ctx: Any, grads: Any) -> tuple[Any, list[Any], list[Any]] | None:
         """Gradients to the input, each state and each parameter; None where nothing came in."""
         call: Settings = ctx.call
+        if any(g is not None and torch._C._functorch.is_legacy_batchedtensor(g) for g in grads):
+            raise GradientError(
+                "a compiled neuron takes one gradient at a time, not a batch of them (is_grads_batched, "
+                "vectorize=True); loop over them, or set SPIKESIM_DISABLE_JIT=1 for the equations on tensors"
+            )
         program = parse(call.program)
         count = len(program.states)
         given = next((g for g in grads if g is not None), None)
@@ -115,7 +148,7 @@ class _Context:
         clock = tensors.pop() if ctx.present[1] else None
         mask = tensors.pop() if ctx.present[0] else None
         first = len(tensors) - len(program.params)
-        kept, params = tensors[:first], tensors[first:]
+        kept, params = _kept_in(tensors[:first], ctx.layout, call), [dense(p, ctx.layout) for p in tensors[first:]]
         grad_out = grads[0]
         if grad_out is None:
             grad_out = given.new_zeros(ctx.rows, dtype=ctx.dtype)
@@ -191,11 +224,12 @@ class _Eager(torch.autograd.Function):
 
 
 def is_plain(x: Tensor) -> bool:
-    """Whether nothing watches the call: no tracing, no mode that counts or fakes operators, no tensor subclass."""
+    """Whether the dispatcher has nothing to do: no tracing, no mode that counts or fakes operators, no odd tensor."""
     return (
         not torch.compiler.is_compiling()
         and type(x) in (Tensor, torch.nn.Parameter)
         and torch._C._len_torch_dispatch_stack() == 0
+        and not x.is_neg()  # which the dispatcher resolves
     )
 
 

@@ -82,7 +82,7 @@ class BufferPool:
         self._leases[id(buffer)] = lease
         storage = torch.from_numpy(owner).untyped_storage()
         # Not a view of the array's tensor: what a kernel returns may be changed in place.
-        return torch.empty(0, dtype=dtype).set_(storage, 0, tuple(shape), _strides(tuple(shape), layout))
+        return torch.empty(0, dtype=dtype, device="cpu").set_(storage, 0, tuple(shape), _strides(tuple(shape), layout))
 
     def _take_back(self, lease: weakref.ref[np.ndarray]) -> None:
         # In any thread, at any time: nothing here may wait for a lock.
@@ -166,8 +166,8 @@ def empty(like: Tensor, shape: Sequence[int], dtype: torch.dtype, layout: torch.
     torch.Size([3, 4])
     """
     if (
-        math.prod(shape) * dtype.itemsize >= SMALLEST
-        and type(like) in (Tensor, torch.nn.Parameter)  # a subclass may be a stand-in without memory
+        type(like) in (Tensor, torch.nn.Parameter)  # a subclass may be a stand-in, without memory or a known size
+        and math.prod(shape) * dtype.itemsize >= SMALLEST
         and like.device.type == "cpu"
         and os.environ.get(SWITCH) != "0"
     ):

@@ -24,7 +24,7 @@ def clock_of(label: str, state: Mapping[str, Any] | None, device: torch.device) 
     if state is None:
         # The same seed for the same torch.manual_seed on every device; a CUDA graph can draw only on its own.
         captured = device.type == "cuda" and torch.cuda.is_current_stream_capturing()
-        source = device if captured else None
+        source = device if captured else torch.device("cpu")
         zero = torch.zeros(1, dtype=torch.int64, device=source)
         return torch.cat([torch.randint(2**62, (1,), device=source), zero]).to(device)
     given = state.get(CLOCK)
@@ -51,8 +51,9 @@ def given_state(
     """A carried state, which must have exactly the shape of the batch."""
     if given is None:
         raise StateError(f"{label}: the given state lacks '{name}'; pass every state of the neuron, or state=None")
-    if not isinstance(given, Tensor):
-        raise StateError(f"{label}: state '{name}' is a {type(given).__name__}, but it must be a tensor")
+    if not isinstance(given, Tensor) or not given.is_floating_point():
+        what = given.dtype if isinstance(given, Tensor) else type(given).__name__
+        raise StateError(f"{label}: state '{name}' is a {what}, but it must be a floating-point tensor")
     if tuple(given.shape) != tuple(shape):
         raise StateError(
             f"{label}: state '{name}' has shape {tuple(given.shape)}, but this batch needs {tuple(shape)}; "
@@ -138,7 +139,7 @@ def _cast(value: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
 
 def _require_fit(what: str, value: Tensor, shape: Sequence[int]) -> None:
     trailing = zip(reversed(value.shape), reversed(shape[1:]))
-    if value.dim() >= len(shape) or not all(size in (1, full) for size, full in trailing):
+    if value.dim() >= len(shape) or not all(size == 1 or size == full for size, full in trailing):
         if value.numel() == 1:
             return
         raise ShapeError(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 from torch import fx
 
@@ -18,13 +20,15 @@ from spikesim.dynamics.naming import AuthorNames, is_authors, unique
 from spikesim.dynamics.primitives import BY_TARGET, PRIMITIVES
 from spikesim.dynamics.program import Instruction, Merge, Operand, Program, live
 from spikesim.dynamics.reserved import is_reserved
-from spikesim.errors import TraceError
+from spikesim.errors import SpikesimError, TraceError
 
 Step = Callable[..., tuple[Any, Mapping[str, Any]]]
 
 
 class StepProxy(fx.Proxy):
     """A value of a step that is being recorded."""
+
+    __array_ufunc__ = None  # NumPy's functions refuse it; a NumPy number leaves arithmetic to the proxy
 
     def _refuse_in_place(self, other: Any) -> NoReturn:
         raise TraceError(
@@ -66,6 +70,29 @@ class StepProxy(fx.Proxy):
         return power
 
 
+class _Located:
+    """Turns what goes wrong while a step is recorded into an error that names the line."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not isinstance(error, Exception) or isinstance(error, SpikesimError):
+            return
+        where = self._name
+        while at is not None:
+            if is_authors(at.tb_frame):
+                where = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}"
+            at = at.tb_next
+        raise TraceError(
+            f"{where}: {error} ({type(error).__name__}, while the step of {self._name} was recorded); a step is "
+            "arithmetic on its arguments and the functions of spikesim.dynamics"
+        ) from error
+
+
 class StepTracer(fx.Tracer):
     """Records into a graph of its own and refuses what is no equation."""
 
@@ -95,9 +122,12 @@ class StepTracer(fx.Tracer):
 
     def create_arg(self, a: Any) -> Any:
         """Refuse a tensor from outside: a constant of the equations is a number or a parameter."""
-        if isinstance(a, torch.Tensor):
+        if isinstance(a, np.generic):
+            return super().create_arg(a.item())
+        if isinstance(a, (torch.Tensor, np.ndarray)):
+            what = "a tensor" if isinstance(a, torch.Tensor) else "an array"
             raise TraceError(
-                f"{_where()}: a step may hold its inputs and plain numbers, not a tensor; declare it in `params`"
+                f"{_where()}: a step may hold its inputs and plain numbers, not {what}; declare it in `params`"
             )
         return super().create_arg(a)
 
@@ -135,7 +165,7 @@ def record(
     inputs = {k: tracer.input(k) for k in ("x", *states, *params, *draws)}
     if len(inputs) != 1 + len(states) + len(params) + len(draws):
         raise TraceError(f"{name}: x, the states {states}, the parameters {params} and the draws {draws} must differ")
-    with AuthorNames() as authors:
+    with AuthorNames() as authors, _Located(name):
         result = step(inputs.pop("x"), **inputs)
     if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping)):
         raise TraceError(f"{name}.step must return (emitted value, {{state: new value}})")

@@ -59,8 +59,8 @@ def run_reference(
 
 
 def _tensor(value: torch.Tensor | float, like: torch.Tensor) -> torch.Tensor:
-    """A step may emit or carry a plain number."""
-    return value if isinstance(value, torch.Tensor) else torch.full_like(like, value)
+    """A step may emit or carry a plain number, or what follows from a parameter alone."""
+    return value.expand(like.shape) if isinstance(value, torch.Tensor) else torch.full_like(like, value)
 
 
 def _draws(program: Program, step: int, row: torch.Tensor, clock: torch.Tensor | None) -> dict[str, torch.Tensor]:

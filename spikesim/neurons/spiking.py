@@ -82,12 +82,7 @@ class SpikingNeuron(Neuron):
         if width is not None and "width" in ({learnable} if isinstance(learnable, str) else set(learnable)):
             raise ConfigError("width cannot be learnt: spikes do not depend on it, so it has no gradient")
         super().__init__(initial=initial, learnable=learnable, **values)
-        surrogate = ATan() if surrogate is None else surrogate
-        if not isinstance(surrogate, Surrogate):
-            raise ConfigError(
-                f"surrogate is a {type(surrogate).__name__}, but it must be a spikesim surrogate, e.g. ATan()"
-            )
-        self.surrogate = surrogate
+        self.surrogate = ATan() if surrogate is None else surrogate
         self.reset_value = reset_value
         self.reset_rule = reset
         self.detach_reset = detach_reset
@@ -111,6 +106,10 @@ class SpikingNeuron(Neuron):
             raise ConfigError(f"{type(self).__name__}.{name} is a method; the flag of the reset is `reset_rule`")
         if name == "refractory":
             raise ConfigError(f"refractory brings a state of its own; build a new {type(self).__name__} with it")
+        if name == "surrogate" and not isinstance(value, Surrogate):
+            raise ConfigError(
+                f"surrogate is a {type(value).__name__}, but it must be a spikesim surrogate, e.g. ATan()"
+            )
         if name == "reset_rule":
             self._check_reset(value, self.__dict__.get("reset_value"))
         super().__setattr__(name, value)

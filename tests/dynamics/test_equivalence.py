@@ -253,7 +253,7 @@ def test_a_drive_is_declared_or_turned_up_until_something_fires():
     assert mean == pytest.approx(200.0, rel=0.02) and spread == pytest.approx(50.0, rel=0.1) and fired > 0.3
 
 
-def test_a_stiff_neuron_may_amplify_roundings_but_its_steps_may_not_deviate():
+def test_a_stiff_neuron_may_amplify_roundings_as_far_as_they_grow():
     found = check_neuron(Izhikevich(), steps=16, neurons=64)
     assert found.single.worst < 1e-5 < found.run.gradients < 4 * found.rounding.gradients
     found.require(1e-5)

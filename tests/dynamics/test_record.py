@@ -1,6 +1,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -56,6 +57,10 @@ def _iterates(self, x, *, v):
         (lambda self, x, *, v: (x > 0, {"v": v}), "condition"),
         (lambda self, x, *, v: (ops.where(x, 1.0, 0.0), {"v": v}), "condition"),
         (lambda self, x, *, v: (ops.clip(x, 0.0, v), {"v": v}), "bounds of clip"),
+        (lambda self, x, *, v: (np.exp(x), {"v": v}), "TypeError, while the step"),
+        (lambda self, x, *, v: (x * np.ones(2), {"v": v}), "not an array"),
+        (lambda self, x, *, v: (int(x), {"v": v}), "TypeError, while the step"),
+        (lambda self, x: (x, {"v": x}), "unexpected keyword argument 'v'"),
     ],
 )
 def test_what_is_no_equation_is_refused_when_built(step, message):
@@ -63,7 +68,17 @@ def test_what_is_no_equation_is_refused_when_built(step, message):
         _neuron(step)()
 
 
-@pytest.mark.parametrize("step", [_branch, _in_place, _unknown])
+def test_numbers_of_numpy_are_numbers():
+    plain = _neuron(lambda self, x, *, v: (2.0 * x + v * 0.5, {"v": v}))()
+    numpy = _neuron(lambda self, x, *, v: (np.float32(2) * x + v * np.float64(0.5), {"v": v}))()
+    assert numpy.program_text() == plain.program_text()
+
+
+def _numpy(self, x, *, v):
+    return np.exp(x), {"v": v}
+
+
+@pytest.mark.parametrize("step", [_branch, _in_place, _unknown, _numpy])
 def test_the_refusal_names_the_line(step):
     with pytest.raises(TraceError) as caught:
         _neuron(step)()
@@ -229,7 +244,7 @@ def test_assigning_a_parameter_or_a_flag():
 def test_going_to_and_fro_between_modes_records_once(monkeypatch):
     neuron = LIF()
     before = neuron.eval().program_text()
-    monkeypatch.setattr("spikesim.dynamics.neuron.record", lambda *_: pytest.fail("recorded again"))
+    monkeypatch.setattr("spikesim.dynamics.equations.record", lambda *_: pytest.fail("recorded again"))
     assert neuron.train().eval().program_text() == before
 
 
