@@ -20,7 +20,9 @@ from spikesim.dynamics import TimeAware
 _RANK: dict[type[nn.Module], int] = {nn.Linear: 2, nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 _FORWARDS = {kind.forward: rank for kind, rank in _RANK.items()}
 _NORM_FORWARDS = {_BatchNorm.forward, nn.SyncBatchNorm.forward}
-_HARMLESS = {"size", "dim", "ndimension", "numel", "stride", "is_contiguous", "is_floating_point", "is_complex"}
+_HARMLESS = {
+    "size", "dim", "ndimension", "numel", "stride", "is_contiguous", "is_floating_point", "is_complex", "is_neg",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

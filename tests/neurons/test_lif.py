@@ -163,7 +163,7 @@ def test_a_neuron_on_another_device_than_its_input_is_named():
 def test_bad_rows_are_named():
     rows = torch.zeros(6, 4)
     for bad, message in [
-        (rows.int(), r"x\.float"), (rows > 0, r"x\.float"), (rows.cfloat(), r"x\.float"), (torch.tensor(1.0), "takes"),
+        (rows.int(), r"x\.float"), (rows > 0, r"x\.float"), (rows.cfloat(), r"x\.real"), (torch.tensor(1.0), "takes"),
         (rows.to_sparse(), "to_dense"),
     ]:  # fmt: skip
         with pytest.raises(ShapeError, match=message):
