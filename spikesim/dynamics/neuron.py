@@ -40,6 +40,7 @@ class Neuron(Equations):
         TraceError: ``step`` is not made of equations.
 
     >>> import torch
+    >>> from spikesim.dynamics import Neuron, Param, SpikeType, State
     >>> class Integrator(Neuron):
     ...     states = {"v": State()}
     ...     params = {"gain": Param(2.0)}
