@@ -15,6 +15,7 @@ from spikesim.datasets.folder import EventDataset, EventFolder, RecordingFiles
 from spikesim.datasets.formats import (
     FORMATS,
     NMNIST_SENSOR,
+    SHD_SENSOR,
     Format,
     Loss,
     Salvaged,
@@ -28,6 +29,7 @@ from spikesim.datasets.formats import (
     salvage_events,
     write_bin,
     write_events,
+    write_spikes,
 )
 from spikesim.datasets.frames import EventTally, Framed, Frames, to_frames
 from spikesim.datasets.loader import EpochSampler, event_loader
@@ -42,6 +44,7 @@ __all__ = [
     "FORMATS",
     "NMNIST",
     "NMNIST_SENSOR",
+    "SHD_SENSOR",
     "Augment",
     "EpochSampler",
     "EventBatch",
@@ -81,4 +84,5 @@ __all__ = [
     "to_frames",
     "write_bin",
     "write_events",
+    "write_spikes",
 ]

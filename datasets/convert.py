@@ -276,7 +276,13 @@ def structured_columns(array: NDArray[Any]) -> dict[str, NDArray[Any]]:
             f"events are a plain array of dtype {array.dtype}; expected a structured array with the "
             "fields x, y, t and p. Use Events.from_columns(x, y, t, p, sensor_size) for columns"
         )
-    missing = [name for name in FIELDS if name not in names]
+    called = {field: [name for name in array.dtype.names or () if field_of(name) == field] for field in FIELDS}
+    # The plain name or title wins; another spelling counts where there is exactly one.
+    found = {field: field if field in names else "".join(called[field][:1]) for field in FIELDS}
+    missing = [field for field in FIELDS if not found[field] or (field not in names and len(called[field]) > 1)]
     if missing:
-        raise EventError(f"events have the fields {', '.join(array.dtype.names or ())}; {', '.join(missing)} missing")
-    return {name: one_dimensional(name, array[name]) for name in FIELDS}
+        raise EventError(
+            f"events have the fields {', '.join(array.dtype.names or ())}; expected x, y, t and p, of which "
+            f"{', '.join(missing)} missing"
+        )
+    return {field: one_dimensional(field, array[name]) for field, name in found.items()}

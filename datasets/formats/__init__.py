@@ -13,12 +13,13 @@ from spikesim.datasets.formats.detect import (
     write_bin,
     write_events,
 )
-from spikesim.datasets.formats.spikes import SpikeFile
+from spikesim.datasets.formats.spikes import SHD_SENSOR, SpikeFile, write_spikes
 
 __all__ = [
     "BOX_DTYPE",
     "FORMATS",
     "NMNIST_SENSOR",
+    "SHD_SENSOR",
     "Format",
     "Loss",
     "Options",
@@ -33,4 +34,5 @@ __all__ = [
     "salvage_events",
     "write_bin",
     "write_events",
+    "write_spikes",
 ]

@@ -11,15 +11,17 @@ Format: https://docs.inivation.com/software/software-advanced-usage/file-formats
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from spikesim.datasets.atomic import write_whole
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
-from spikesim.datasets.formats.base import Chunk, Format, Source, evenly, picked
+from spikesim.datasets.formats.base import CHUNK_BYTES, Chunk, DamageError, Format, Source
 from spikesim.datasets.formats.header import named_sensor, read_lines, refuse_above
 from spikesim.errors import EventFileError
 
@@ -27,6 +29,7 @@ _HEAD = np.dtype(
     [("kind", "<u2"), ("source", "<u2")]
     + [(name, "<u4") for name in ("size", "time_at", "overflow", "capacity", "number", "valid")]
 )
+_HEAD_WORDS = struct.Struct("<HHIIIIII")
 _EVENT = np.dtype([("data", "<u4"), ("t", "<u4")])
 _POLARITY = 1
 _KINDS = {0: "special", 2: "frame", 3: "IMU6", 4: "IMU9", 5: "sample", 6: "ear", 7: "configuration"}
@@ -42,6 +45,14 @@ _SENSORS: tuple[tuple[bytes, SensorSize], ...] = (
 )
 
 
+class _Part(NamedTuple):
+    """Events of one packet: the byte where they start, their bytes, and what the overflow adds to their times."""
+
+    offset: int
+    content: bytes
+    base: int
+
+
 def chunks(source: Source) -> Iterator[Chunk]:
     """Read the polarity events of an open file; count the packets of other types."""
     lines = read_lines(source, b"#", _END)
@@ -51,42 +62,77 @@ def chunks(source: Source) -> Iterator[Chunk]:
     layout = next((line for line in lines if line.startswith(b"#Format:")), b"#Format: RAW").split(b":", 1)[1].strip()
     if layout != b"RAW":
         raise EventFileError(f"{source.path}: packets of format {layout.decode(errors='replace')}; expected RAW")
-    for _ in iter(lambda: source.file.tell() < source.size, False):
+    held: list[_Part] = []
+    damage: DamageError | None = None
+    parts = _parts(source)
+    more = True
+    while more:
+        try:
+            part = next(parts, None)
+        except DamageError as error:
+            part, damage = None, error
+        more = part is not None
+        if part is not None:
+            held.append(part)
+        # Cameras write packets of some hundred events; decoding them one by one would be slow.
+        if held and (not more or source.file.tell() - held[0].offset >= CHUNK_BYTES):
+            yield from _events(source, held)
+            held = []
+    if damage is not None:
+        raise damage
+
+
+def _parts(source: Source) -> Iterator[_Part]:
+    """Yield the polarity packets of an open file, large ones in parts; damage after what is whole."""
+    while source.file.tell() < source.size:
         start = source.file.tell()
         head = source.read(_HEAD.itemsize)
         if len(head) < _HEAD.itemsize:
-            raise source.damage(
-                start, "truncated", f"{len(head)} of the {_HEAD.itemsize} bytes of a packet header are there"
-            )
-        packet = np.frombuffer(head, _HEAD)[0]
-        kind, size, number = int(packet["kind"]), int(packet["size"]), int(packet["number"])
-        if number > int(packet["capacity"]) or int(packet["valid"]) > number:
+            detail = f"{len(head)} of the {_HEAD.itemsize} bytes of a packet header are there"
+            raise source.damage(start, "truncated", detail)
+        kind, _, size, time_at, overflow, capacity, number, valid = _HEAD_WORDS.unpack(head)
+        if number > capacity or valid > number:
             raise source.damage(start, "a packet header that contradicts itself")
         if kind != _POLARITY:
             _skip(source, start, kind, size * number)
             continue
-        if size != _EVENT.itemsize or int(packet["time_at"]) != 4:
+        if size != _EVENT.itemsize or time_at != 4:
             raise source.damage(start, f"polarity events of {size} bytes", "expected 8, with the time at 4")
-        yield from _events(source, number, int(packet["overflow"]) << 31)
+        left = number * size
+        while left:
+            offset = source.file.tell()
+            wanted = min(left, CHUNK_BYTES)
+            content = source.read(wanted)
+            whole = len(content) // size * size
+            if whole:
+                yield _Part(offset, content[:whole], overflow << 31)
+            if len(content) < wanted:
+                detail = f"{(left - whole) // size} more events are announced"
+                raise source.damage(offset + whole, "truncated", detail)
+            left -= wanted
 
 
-def _events(source: Source, number: int, base: int) -> Iterator[Chunk]:
-    """Read the events of one packet."""
-    for offset, records in source.records(_EVENT, number):
-        kept = np.flatnonzero(records["data"] & 1)
-        data, low = records["data"], records["t"].astype(np.int64)
-        at = evenly(offset, 8)
-        if kept.size < len(records):
-            source.skip("events marked invalid", len(records) - kept.size)
-            data, low = data[kept], low[kept]
-            at = picked(offset, 8, kept)
-        # Bit 31 would be a sign; it belongs to the overflow and is never set in a sound file.
-        bad = low >= 2**31
-        sound = int(np.argmax(bad)) if bad.any() else len(low)
-        data, low = data[:sound], low[:sound]
-        yield Chunk((data >> 17) & 0x7FFF, (data >> 2) & 0x7FFF, low + base, (data >> 1) & 1, at)
-        if bad.any():
-            raise source.damage(at(sound), "a negative time")
+def _events(source: Source, parts: list[_Part]) -> Iterator[Chunk]:
+    """Decode parts of packets at once."""
+    records = np.frombuffer(b"".join(part.content for part in parts), _EVENT)
+    counts = np.array([len(part.content) // 8 for part in parts])
+    firsts = np.cumsum(counts) - counts
+    kept = np.flatnonzero(records["data"] & 1)
+    source.skip("events marked invalid", len(records) - kept.size)
+
+    def at(i: int) -> int:
+        k = int(np.searchsorted(firsts, kept[i], "right")) - 1
+        return parts[k].offset + 8 * int(kept[i] - firsts[k])
+
+    base = np.repeat(np.array([part.base for part in parts], np.int64), counts)
+    data, low = records["data"][kept], records["t"][kept].astype(np.int64)
+    # Bit 31 would be a sign; it belongs to the overflow and is never set in a sound file.
+    bad = low >= 2**31
+    sound = int(np.argmax(bad)) if bad.any() else len(low)
+    data, t = data[:sound], low[:sound] + base[kept[:sound]]
+    yield Chunk((data >> 17) & 0x7FFF, (data >> 2) & 0x7FFF, t, (data >> 1) & 1, at)
+    if bad.any():
+        raise source.damage(at(sound), "a negative time")
 
 
 def _skip(source: Source, start: int, kind: int, count: int) -> None:

@@ -21,6 +21,7 @@ from spikesim.datasets.formats.header import named_sensor, read_lines, refuse_ab
 
 _RECORD = np.dtype([("t", "<u4"), ("data", "<u4")])
 _TYPES = (0, 12)
+_RAW = re.compile(rb"^% *(evt|format|camera_integrator_name|plugin_name)\b", re.IGNORECASE)
 _VERSION = re.compile(rb"^%\s*Version\s+(\d+)")
 
 
@@ -53,14 +54,18 @@ def chunks(source: Source) -> Iterator[Chunk]:
 
 
 def looks_like(head: bytes, path: Path) -> bool:
-    """Whether the file starts with DAT's header lines and, where they end in the head, a known record type."""
+    """Whether the file starts with lines of text as DAT's header has them, and then a type and the size 8."""
     del path
     if not head.startswith(b"% "):
         return False
     rest = head
-    while rest.startswith(b"%") and b"\n" in rest:
-        rest = rest.split(b"\n", 1)[1]
-    return rest.startswith(b"%") or len(rest) < 2 or (rest[0] < 64 and rest[1] == 8)
+    while rest.startswith(b"%"):
+        line, _, after = rest.partition(b"\n")
+        # A 40-bit file may begin with the bytes of "% "; and Prophesee's raw files have such lines too.
+        if any(byte < 32 and byte not in b"\t\r" for byte in line) or _RAW.match(line):
+            return False
+        rest = after
+    return len(rest) < 2 or (rest[0] < 64 and rest[1] == 8)
 
 
 def write(path: Path, events: Events) -> None:

@@ -270,7 +270,7 @@ def write_events(path: str | os.PathLike[str], events: Events, format: str | Non
     Raises:
         EventError: no format that can be written has this ending, or the format cannot hold an event
             (names it).
-        OSError: the folder is missing or not writable.
+        EventFileError: the folder is missing, full or not writable; a file that was there is still there.
 
     Example:
         See :func:`read_events`.
@@ -293,6 +293,8 @@ def write_events(path: str | os.PathLike[str], events: Events, format: str | Non
         layout.write(target, events)
     except EventError as error:
         raise EventError(f"{target}: {error}") from error
+    except OSError as error:
+        raise EventFileError(f"{target}: cannot be written ({error.strerror or error})") from error
 
 
 def read_bin(path: str | os.PathLike[str], sensor_size: SensorSize = NMNIST_SENSOR) -> Events:
@@ -333,7 +335,7 @@ def write_bin(path: str | os.PathLike[str], events: Events) -> None:
     Raises:
         EventError: the format cannot hold an event: x or y above 255, y = 240, t of 2**32 us or more,
             or events so far out of order that the overflow records cannot express it.
-        OSError: the folder is missing or not writable.
+        EventFileError: the folder is missing, full or not writable.
 
     Example:
         See :func:`read_bin`.

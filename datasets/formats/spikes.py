@@ -1,19 +1,21 @@
 """SHD and SSC (Heidelberg): one HDF5 file of many recordings of spikes.
 
-``spikes/times`` holds seconds (16- or 32-bit floats) and ``spikes/units`` the channel of each spike, one
-variable-length row for each recording; ``labels`` numbers the classes that ``extra/keys`` names.
+``spikes/times`` holds seconds (floats of any width; the published files have 16 bits) and ``spikes/units`` the
+channel of each spike, one variable-length row for each recording; ``labels`` numbers the classes that ``extra/keys``
+names.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikesim.datasets.atomic import whole_file
 from spikesim.datasets.checks import SensorSize, check_sensor_size
 from spikesim.datasets.convert import microseconds
 from spikesim.datasets.events import Events
@@ -142,6 +144,77 @@ class SpikeFile:
 
     def __repr__(self) -> str:
         return f"SpikeFile({str(self.path)!r}: {len(self)} recordings)"
+
+
+def write_spikes(
+    path: str | os.PathLike[str],
+    recordings: Sequence[Events],
+    labels: Sequence[int],
+    *,
+    classes: Sequence[str] = (),
+    speakers: Sequence[int] | None = None,
+) -> None:
+    """Write recordings as SHD and SSC are laid out, whole or not at all.
+
+    Times are stored in the narrowest floats that give every microsecond back, so nothing is lost.
+
+    Args:
+        path: the ``.h5`` file; an existing one is replaced.
+        recordings: spikes with their channel as x; y is 0 and p 1, as the format knows neither.
+        labels: the class of each recording.
+        classes: the names of the classes.
+        speakers: who speaks in each recording.
+
+    Raises:
+        EventError: there is not one label (and speaker) for each recording, or a spike that the format
+            cannot hold; names the recording and the spike.
+        EventFileError: the folder is missing, full or not writable.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from spikesim.datasets import SHD_SENSOR, Events, SpikeFile, write_spikes
+        >>> spikes = Events.from_columns([3, 699], [0, 0], [1, 500_001], [1, 1], SHD_SENSOR)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_spikes(Path(folder) / "a.h5", [spikes], [4])
+        ...     SpikeFile(Path(folder) / "a.h5")[0] == spikes
+        True
+    """
+    import h5py
+
+    if len(labels) != len(recordings) or (speakers is not None and len(speakers) != len(recordings)):
+        raise EventError(f"{path}: {len(recordings)} recordings, but {len(labels)} labels; expected one for each")
+    for row, events in enumerate(recordings):
+        for name, wanted in (("y", 0), ("p", 1)):
+            bad = events.data[name] != wanted
+            if bad.any():
+                first = int(np.argmax(bad))
+                value = int(events.data[name][first])
+                raise EventError(f"{path}, recording {row}: event {first} has {name} = {value}; expected {wanted}")
+    width = next((width for width in ("f2", "f4", "f8") if all(_exact(events.t, width) for events in recordings)), None)
+    if width is None:
+        raise EventError(f"{path}: a time is beyond 2**52 us, which seconds in 64 bits cannot hold")
+    try:
+        with whole_file(path) as scratch, h5py.File(scratch, "w") as file:
+            shape = (len(recordings),)
+            times = file.create_dataset("spikes/times", shape, h5py.vlen_dtype(np.dtype(width)))
+            units = file.create_dataset("spikes/units", shape, h5py.vlen_dtype(np.dtype("u2")))
+            for row, events in enumerate(recordings):
+                times[row], units[row] = (events.t / 1e6).astype(width), events.x.astype(np.uint16)
+            file["labels"] = np.asarray(labels, np.int64)
+            if classes:
+                file["extra/keys"] = np.array([name.encode() for name in classes])
+            if speakers is not None:
+                file["extra/speaker"] = np.asarray(speakers, np.int64)
+    except OSError as error:
+        raise EventFileError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _exact(times: NDArray[np.int64], width: str) -> bool:
+    """Whether seconds of this width give the microseconds back."""
+    with np.errstate(over="ignore"):
+        back = (times / 1e6).astype(width).astype(np.float64) * 1e6
+    return bool((times < 2**52).all() and (np.rint(back) == times).all())
 
 
 def chunks(source: Source) -> Iterator[Chunk]:

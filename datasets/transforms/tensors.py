@@ -15,7 +15,7 @@ from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.frames import ToFrame
 from spikesim.datasets.transforms.settings import check_whole
 from spikesim.datasets.transforms.stream import Stream
-from spikesim.errors import ShapeError
+from spikesim.errors import ConfigError, ShapeError
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,11 @@ class ToSparseTensor(ToFrame):
         where = np.flatnonzero(flat)
         indices = np.stack(np.unravel_index(where, frames.shape))
         sparse = torch.sparse_coo_tensor(
-            torch.from_numpy(indices), torch.from_numpy(flat[where]), frames.shape, is_coalesced=True
+            torch.from_numpy(indices),
+            torch.from_numpy(flat[where]),
+            frames.shape,
+            is_coalesced=True,
+            check_invariants=False,  # flatnonzero gives them
         )
         return applied._replace(result=sparse)
 
@@ -113,6 +117,8 @@ class ToBinaRep:
     def __post_init__(self) -> None:
         check_whole("n_frames", self.n_frames, 1)
         check_whole("n_bits", self.n_bits, 2)
+        if self.n_bits > 24:
+            raise ConfigError(f"n_bits is {self.n_bits}; expected at most 24, what a float32 holds exactly")
 
     def __call__(self, frames: NDArray[Any]) -> NDArray[np.float32]:
         """Pack frames.

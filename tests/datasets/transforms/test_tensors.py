@@ -53,6 +53,8 @@ def test_frames_of_another_number_are_refused():
         ToBinaRep(2, 8)(np.zeros((15, 2, 3, 4)))
     with pytest.raises(ConfigError, match="n_bits is 1"):
         ToBinaRep(2, 1)
+    with pytest.raises(ConfigError, match="n_bits is 25"):
+        ToBinaRep(2, 25)
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 99))
