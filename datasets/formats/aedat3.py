@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -101,7 +102,7 @@ def _parts(source: Source) -> Iterator[_Part]:
         left = number * size
         while left:
             offset = source.file.tell()
-            wanted = min(left, CHUNK_BYTES)
+            wanted = min(left, CHUNK_BYTES // size * size)
             content = source.read(wanted)
             whole = len(content) // size * size
             if whole:
@@ -162,6 +163,7 @@ def write(path: Path, events: Events) -> None:
         _MARK.decode(),
         "#Format: RAW",
         "#Source 1: spikesim",
+        "#Start-Time: 1970-01-01 00:00:00 (TZ+0000)",  # unknown, but the format wants one
         f"#Width: {width}",
         f"#Height: {height}",
         _END.decode(),
@@ -175,8 +177,8 @@ def write(path: Path, events: Events) -> None:
     records["t"] = events.t & (2**31 - 1)
     # A packet holds times of one overflow.
     cuts = np.union1d(np.arange(0, len(events), _PACKET), np.flatnonzero(np.diff(turns)) + 1)
-    for first, end in zip(cuts, [*cuts[1:], len(events)], strict=True):
-        number = int(end - first)
+    for first, end in pairwise([*cuts.tolist(), len(events)]):
+        number = end - first
         packet = np.array([(_POLARITY, 1, 8, 4, int(turns[first]), number, number, number)], _HEAD)
         parts += [packet.tobytes(), records[first:end].tobytes()]
     write_whole(path, b"".join(parts))

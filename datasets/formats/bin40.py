@@ -56,7 +56,7 @@ def looks_like(head: bytes, path: Path) -> bool:
     t = t + np.cumsum(y == _OVERFLOW_ROW) * _OVERFLOW_US
     steps = np.diff(t[y != _OVERFLOW_ROW])
     # Damaged or slightly unordered files are still files of this format.
-    return len(head) > 0 and int(np.count_nonzero(steps < 0)) <= 0.05 * steps.size
+    return len(head) > 0 and int(np.count_nonzero(steps < 0)) <= max(1, 0.05 * steps.size)
 
 
 def write(path: Path, events: Events) -> None:

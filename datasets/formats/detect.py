@@ -92,10 +92,11 @@ def _recognised(path: Path, head: bytes) -> Format:
     if len(agreeing) == 1:
         return agreeing[0]
     said = ", ".join(f'format="{one.name}" for {one.about}' for one in likely or FORMATS.values())
-    what = "may be of several formats" if len(likely) > 1 else "its content does not tell the format for certain"
     if not likely:
-        what = "is of no format that is known here; if you know better"
-    raise EventFileError(f"{path}: {what} and its ending is {ending or 'missing'!r}; pass {said}")
+        raise EventFileError(f"{path}: is of no format that is known here. If you know better, pass {said}")
+    raise EventFileError(
+        f"{path}: its content does not tell the format for certain, and its ending is {ending!r}; pass {said}"
+    )
 
 
 def _reader(source: Source, sensor_size: SensorSize | None, errors: Errors, format: str | None) -> Reader:
