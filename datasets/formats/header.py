@@ -25,15 +25,20 @@ def read_lines(source: Source, mark: bytes, end: bytes | None = None) -> list[by
         source: the file, at its start.
         mark: how each line starts.
         end: how the last line starts, where the format has such a line.
+
+    Raises:
+        DamageError: the file ends inside a line, or a line is endless.
     """
     lines: list[bytes] = []
     while source.file.tell() < _LONGEST_HEADER:
         start = source.file.tell()
         line = source.file.readline(2**16)
         text = line.rstrip(b"\r\n")
-        if not line.startswith(mark) or not line.endswith(b"\n") or any(c < 32 and c != 9 for c in text):
+        if not line.startswith(mark) or any(c < 32 and c != 9 for c in text):
             source.file.seek(start)
             break
+        if not line.endswith(b"\n"):
+            raise source.damage(start, "truncated", "the header does not end")
         lines.append(text)
         if end is not None and line.startswith(end):
             break

@@ -93,7 +93,7 @@ def test_a_drop_that_reads_as_an_overflow_is_refused(name, tmp_path):
         write_events(path_in(tmp_path, name), far, format=name)  # within half of 32 bits: no overflow
         assert read_events(path_in(tmp_path, name)) == far
         return
-    with pytest.raises(EventError, match="event 1 has t = 3.*in_time_order"):
+    with pytest.raises(EventError, match=r"event 1 has t = 3.*in_time_order"):
         write_events(path_in(tmp_path, name), far, format=name)
 
 
@@ -110,7 +110,7 @@ def test_a_full_disk_leaves_the_old_file(name, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", fill)
-    with pytest.raises(EventFileError, match="cannot be written .No space left"):
+    with pytest.raises(EventFileError, match=r"cannot be written .No space left"):
         write_events(path, recording([(5, 5, 5, 0)], (34, 34, 2)), format=name)
     assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
 
@@ -126,7 +126,7 @@ def test_an_interrupt_leaves_no_part(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_is_missing(tmp_path):
-    with pytest.raises(EventFileError, match="cannot be written .No such file"):
+    with pytest.raises(EventFileError, match=r"cannot be written .No such file"):
         write_events(tmp_path / "none" / "r.dat", Events.empty((34, 34, 2)))
 
 
