@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+import numpy as np
+
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.convert import Rounding, TimeUnit
 from spikesim.datasets.events import Events
@@ -239,10 +241,14 @@ def iter_events(
         ...     [len(part) for part in iter_events(Path(folder) / "a.dat", window=50)]
         [2, 0, 0, 1]
     """
-    if (window is None) == (count is None) or (window or count or 0) < 1:
-        raise EventError(f"window is {window} and count {count}; expected one of them, and at least 1")
-    if start is not None and window is None:
-        raise EventError("start is given without window; expected it with windows of time only")
+    size = count if window is None else window
+    whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size >= 1
+    if (window is None) == (count is None) or not whole:
+        raise EventError(f"window is {window} and count {count}; expected one of them, a whole number from 1 on")
+    if start is not None and (window is None or not isinstance(start, (int, np.integer))):
+        raise EventError(
+            f"start is {start!r}" + ("" if window else " without window") + "; expected microseconds, with window"
+        )
     return _windows(path, window, count, start, sensor_size, errors, format, Options(**options))
 
 

@@ -167,7 +167,7 @@ class Reader:
 
     def _ordered(self) -> Iterator[NDArray[Any]]:
         """The parts, refused where an event is earlier than the one before it."""
-        first, last = 0, -1
+        first, last = 0, 0
         for part in self.parts():
             early = np.diff(part["t"], prepend=last) < 0
             if early.any():
