@@ -132,7 +132,7 @@ def _order(source: Source, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tupl
                 f"{source.path}: has the fields {', '.join(dtype.names)}; {', '.join(missing)} missing"
             )
         picked = [found[field] for field in FIELDS]
-        odd = [name for name in picked if dtype[name].kind not in "biuf" or dtype[name].shape not in ((), (1,))]
+        odd = [name for name in picked if dtype[name].base.kind not in "biuf" or dtype[name].shape not in ((), (1,))]
         if odd or math.prod(shape[1:]) != 1:
             raise EventFileError(
                 f"{source.path}: an array of {dtype} and shape {shape}; expected one number in each field, [N]"

@@ -11,7 +11,10 @@ from spikesim.datasets import Events, read_events, salvage_events, write_events
 from spikesim.errors import EventError, EventFileError
 
 HEAD2 = b"#!AER-DAT2.0\r\n# This is a raw AE data file - do not edit\r\n"
-HEAD3 = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DVS128\r\n#Start-Time: 2016-01-01 00:00:00 (TZ+0100)\r\n#!END-HEADER\r\n"
+HEAD3 = b"".join(
+    line + b"\r\n"
+    for line in (b"#!AER-DAT3.1", b"#Format: RAW", b"#Source 1: DVS128", b"#Start-Time: x", b"#!END-HEADER")
+)
 
 
 def many(size, top=2**31 - 1, n=500):

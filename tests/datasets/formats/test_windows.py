@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles.event_files import ENDINGS, recording, recordings
 
-from spikesim.datasets import Events, iter_events, read_events, write_events
+from spikesim.datasets import Events, iter_events, write_events
 from spikesim.datasets.formats.base import CHUNK_BYTES
 from spikesim.errors import EventError
 
