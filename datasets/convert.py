@@ -113,7 +113,7 @@ def whole_numbers(name: str, column: NDArray[Any], first: int = 0) -> NDArray[An
     """Return a column of integers; floats must hold whole numbers."""
     if column.dtype.kind != "f":
         return column
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         bad = ~(np.isfinite(column) & (np.abs(column) < 2.0**53) & (np.rint(column) == column))
     if bad.any():
         at = int(np.argmax(bad))

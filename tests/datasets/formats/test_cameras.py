@@ -12,8 +12,7 @@ from spikesim.errors import EventError, EventFileError
 
 HEAD2 = b"#!AER-DAT2.0\r\n# This is a raw AE data file - do not edit\r\n"
 HEAD3 = b"".join(
-    line + b"\r\n"
-    for line in (b"#!AER-DAT3.1", b"#Format: RAW", b"#Source 1: DVS128", b"#Start-Time: x", b"#!END-HEADER")
+    line + b"\r\n" for line in (b"#!AER-DAT3.1", b"#Format: RAW", b"#Source 1: DVS128", b"#Start: x", b"#!END-HEADER")
 )
 
 
