@@ -21,7 +21,7 @@ from spikesim.datasets.formats.header import named_sensor, read_lines, refuse_ab
 
 _RECORD = np.dtype([("t", "<u4"), ("data", "<u4")])
 _TYPES = (0, 12)
-_RAW = re.compile(rb"^% *(evt|format|camera_integrator_name|plugin_name)\b", re.IGNORECASE)
+_RAW = re.compile(rb"^% *(evt|format EVT|camera_integrator_name|plugin_name)", re.IGNORECASE)
 _VERSION = re.compile(rb"^%\s*Version\s+(\d+)")
 
 
@@ -58,13 +58,16 @@ def looks_like(head: bytes, path: Path) -> bool:
     del path
     if not head.startswith(b"% "):
         return False
-    rest = head
+    rest, raw = head, False
     while rest.startswith(b"%"):
         line, _, after = rest.partition(b"\n")
-        # A 40-bit file may begin with the bytes of "% "; and Prophesee's raw files have such lines too.
-        if any(byte < 32 and byte not in b"\t\r" for byte in line) or _RAW.match(line):
+        # A 40-bit file may begin with the bytes of "% ".
+        if any(byte < 32 and byte not in b"\t\r" for byte in line):
             return False
+        raw = raw or bool(_RAW.match(line))
         rest = after
+    if raw:  # Prophesee's raw files have such lines, and so have files converted from them
+        return len(rest) >= 2 and rest[0] in _TYPES and rest[1] == _RECORD.itemsize
     return len(rest) < 2 or (rest[0] < 64 and rest[1] == 8)
 
 

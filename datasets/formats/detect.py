@@ -17,13 +17,16 @@ from spikesim.datasets.formats.aedat3 import AEDAT3
 from spikesim.datasets.formats.base import HEAD_BYTES, Format, Options, Salvaged, Source
 from spikesim.datasets.formats.bin40 import BIN40, NMNIST_SENSOR
 from spikesim.datasets.formats.dat import DAT
+from spikesim.datasets.formats.evt import EVT2, EVT3, EVT21
 from spikesim.datasets.formats.npy import NPY, NPZ
 from spikesim.datasets.formats.reading import Errors, Reader
 from spikesim.datasets.formats.spikes import SHD
 from spikesim.datasets.formats.text import CSV
 from spikesim.errors import EventError, EventFileError
 
-FORMATS: dict[str, Format] = {one.name: one for one in (BIN40, AEDAT2, AEDAT3, DAT, NPY, NPZ, CSV, SHD)}
+FORMATS: dict[str, Format] = {
+    one.name: one for one in (BIN40, AEDAT2, AEDAT3, DAT, EVT2, EVT21, EVT3, NPY, NPZ, CSV, SHD)
+}
 """Every format that can be read, by the name that ``format=`` takes."""
 
 # Signatures of formats that are known but not read here: a wrong guess would be worse than a refusal.

@@ -61,7 +61,7 @@ def test_other_dat_records_are_refused(kind, size, tmp_path):
 
 
 def test_raw_files_are_not_taken_for_dat(tmp_path):
-    (tmp_path / "r.raw").write_bytes(b"% camera_integrator_name Prophesee\n% format EVT9\n\x0c\x08" + bytes(64))
+    (tmp_path / "r.raw").write_bytes(b"% camera_integrator_name Prophesee\n% format EVT9\n\x0d\x08" + bytes(64))
     with pytest.raises(EventFileError):
         read_events(tmp_path / "r.raw")
 
