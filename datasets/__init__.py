@@ -8,6 +8,7 @@ if __name__ == "datasets":
 from spikesim.datasets.augment import Augment, RandomShift
 from spikesim.datasets.batch import EventBatch, collate
 from spikesim.datasets.cache import FrameDataset
+from spikesim.datasets.catalog import CATALOG, CatalogDataset, load
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.convert import EventColumns, EventTensors
 from spikesim.datasets.events import EVENT_DTYPE, Events
@@ -40,12 +41,14 @@ from spikesim.datasets.split import Split, random_split
 from spikesim.datasets.transforms.draw import SampleKey
 
 __all__ = [
+    "CATALOG",
     "EVENT_DTYPE",
     "FORMATS",
     "NMNIST",
     "NMNIST_SENSOR",
     "SHD_SENSOR",
     "Augment",
+    "CatalogDataset",
     "EpochSampler",
     "EventBatch",
     "EventColumns",
@@ -74,6 +77,7 @@ __all__ = [
     "format_of",
     "generate_ndigits",
     "iter_events",
+    "load",
     "load_nmnist",
     "random_split",
     "read_bin",
