@@ -285,7 +285,14 @@ def write_events(path: str | os.PathLike[str], events: Events, format: str | Non
         EventFileError: the folder is missing, full or not writable; a file that was there is still there.
 
     Example:
-        See :func:`read_events`.
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from spikesim.datasets import Events, write_events
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "a.csv"
+        ...     write_events(path, Events.from_columns([3], [5], [10], [1], (34, 34, 2)))
+        ...     path.read_text().splitlines()
+        ['# sensor_size: 34 34 2', 't,x,y,p', '10,3,5,1']
     """
     target = Path(path)
     if format is not None:
@@ -350,6 +357,12 @@ def write_bin(path: str | os.PathLike[str], events: Events) -> None:
         EventFileError: the folder is missing, full or not writable.
 
     Example:
-        See :func:`read_bin`.
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from spikesim.datasets import Events, write_bin
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_bin(Path(folder) / "a.bin", Events.from_columns([3], [5], [258], [1], (34, 34, 2)))
+        ...     (Path(folder) / "a.bin").read_bytes().hex(" ")
+        '03 05 80 01 02'
     """
     write_events(path, events, format="bin40")
