@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[Path]:
     """Give a temporary name in the file's own folder, and rename what was written there at the end.
 
     A reader, or a process that is killed half-way, never leaves or sees a part of the file; after an
@@ -18,6 +18,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: where the file shall be; its folder must exist.
+        suffix: the ending of the temporary name.
 
     Raises:
         OSError: the folder is missing, full or not writable.
@@ -33,7 +34,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     # Process and thread make the name unique without mkstemp, whose files only the owner can read.
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}{suffix}")
     try:
         yield scratch
         os.replace(scratch, target)

@@ -205,6 +205,13 @@ def canonical(
 
     Raises:
         EventError: names the field and the first bad event.
+
+    Example:
+        >>> import numpy as np
+        >>> from spikesim.datasets.convert import canonical
+        >>> canonical({"x": np.array([3]), "y": np.array([5]), "t": np.array([0.25]), "p": np.array([-1])},
+        ...           (34, 34, 2), time_unit="ms").tolist()
+        [(3, 5, 250, 0)]
     """
     lengths = {name: len(columns[name]) for name in FIELDS}
     if len(set(lengths.values())) > 1:

@@ -210,11 +210,23 @@ crop the recording or name the sensor it was made with
         return convert.to_structured(self.data, dtype)
 
     def to_columns(self) -> EventColumns:
-        """Return copies of the four columns, each contiguous."""
+        """Return copies of the four columns, each contiguous.
+
+        Example:
+            >>> from spikesim.datasets import Events
+            >>> Events.from_columns([3], [5], [10], [1], (34, 34, 2)).to_columns().t
+            array([10])
+        """
         return EventColumns(*(np.array(self.data[name]) for name in EventColumns._fields))
 
     def to_torch(self) -> EventTensors:
-        """Return copies of the four columns as tensors; :meth:`from_columns` takes them back."""
+        """Return copies of the four columns as tensors; :meth:`from_columns` takes them back.
+
+        Example:
+            >>> from spikesim.datasets import Events
+            >>> Events.from_columns([3], [5], [10], [1], (34, 34, 2)).to_torch().t
+            tensor([10])
+        """
         import torch
 
         return EventTensors(*(torch.from_numpy(column) for column in self.to_columns()))

@@ -84,6 +84,7 @@ class Options:
         camera: whose address layout an AEDAT 2.0 file has: ``"dvs128"``, ``"davis240"`` or ``"davis346"``.
         columns: the order of the columns, such as ``"txyp"``.
         delimiter: what separates the columns of a text file; detected by default.
+        topic: which messages of a ROS bag are the events.
         time_unit: the unit of the times.
         rounding: what happens to times between two microseconds.
     """
@@ -91,6 +92,7 @@ class Options:
     camera: str | None = None
     columns: str | None = None
     delimiter: str | None = None
+    topic: str | None = None
     time_unit: TimeUnit | None = None
     rounding: Rounding | None = None
 

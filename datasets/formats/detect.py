@@ -17,25 +17,26 @@ from spikesim.datasets.formats.aedat3 import AEDAT3
 from spikesim.datasets.formats.base import HEAD_BYTES, Format, Options, Salvaged, Source
 from spikesim.datasets.formats.bin40 import BIN40, NMNIST_SENSOR
 from spikesim.datasets.formats.dat import DAT
+from spikesim.datasets.formats.es import ES
 from spikesim.datasets.formats.evt import EVT2, EVT3, EVT21
+from spikesim.datasets.formats.extra_aedat4 import AEDAT4
+from spikesim.datasets.formats.extra_dsec import DSEC
+from spikesim.datasets.formats.extra_rosbag import ROSBAG
 from spikesim.datasets.formats.npy import NPY, NPZ
 from spikesim.datasets.formats.reading import Errors, Reader
 from spikesim.datasets.formats.spikes import SHD
 from spikesim.datasets.formats.text import CSV
 from spikesim.errors import EventError, EventFileError
 
-FORMATS: dict[str, Format] = {
-    one.name: one for one in (BIN40, AEDAT2, AEDAT3, DAT, EVT2, EVT21, EVT3, NPY, NPZ, CSV, SHD)
-}
+_OWN = (BIN40, AEDAT2, AEDAT3, DAT, EVT2, EVT21, EVT3, ES, NPY, NPZ, CSV, SHD)
+_EXTRA = (AEDAT4, DSEC, ROSBAG)
+FORMATS: dict[str, Format] = {one.name: one for one in (*_OWN, *_EXTRA)}
 """Every format that can be read, by the name that ``format=`` takes."""
 
 # Signatures of formats that are known but not read here: a wrong guess would be worse than a refusal.
 _FOREIGN = {
-    b"#!AER-DAT4": "AEDAT 4",
     b"#!AER-DAT3.0": "AEDAT 3.0",
     b"#!AER-DAT1": "AEDAT 1.0",
-    b"Event Stream": "an event stream (.es)",
-    b"#ROSBAG": "a ROS bag",
     b"\x89HDF": "HDF5 of an unknown layout",
     b"\x1f\x8b": "compressed with gzip: unpack it first",
 }
@@ -47,6 +48,7 @@ class ReadOptions(TypedDict, total=False):
     camera: str | None
     columns: str | None
     delimiter: str | None
+    topic: str | None
     time_unit: TimeUnit | None
     rounding: Rounding | None
 
@@ -137,8 +139,8 @@ def read_events(
             (:func:`salvage_events` returns it).
         format: a name of :data:`FORMATS` where the content does not tell.
         **options: ``camera=`` for AEDAT 2.0; ``columns=`` for plain arrays and text without a header
-            (their order, such as ``"txyp"``); ``delimiter=`` for text; ``time_unit=`` and ``rounding=``
-            for arrays and text.
+            (their order, such as ``"txyp"``); ``delimiter=`` for text; ``topic=`` for ROS bags;
+            ``time_unit=`` and ``rounding=`` for arrays and text.
 
     Returns:
         The events, in the order of the file.
@@ -283,7 +285,14 @@ def write_events(path: str | os.PathLike[str], events: Events, format: str | Non
         EventFileError: the folder is missing, full or not writable; a file that was there is still there.
 
     Example:
-        See :func:`read_events`.
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from spikesim.datasets import Events, write_events
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "a.csv"
+        ...     write_events(path, Events.from_columns([3], [5], [10], [1], (34, 34, 2)))
+        ...     path.read_text().splitlines()
+        ['# sensor_size: 34 34 2', 't,x,y,p', '10,3,5,1']
     """
     target = Path(path)
     if format is not None:
@@ -348,6 +357,12 @@ def write_bin(path: str | os.PathLike[str], events: Events) -> None:
         EventFileError: the folder is missing, full or not writable.
 
     Example:
-        See :func:`read_bin`.
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from spikesim.datasets import Events, write_bin
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_bin(Path(folder) / "a.bin", Events.from_columns([3], [5], [258], [1], (34, 34, 2)))
+        ...     (Path(folder) / "a.bin").read_bytes().hex(" ")
+        '03 05 80 01 02'
     """
     write_events(path, events, format="bin40")

@@ -25,9 +25,9 @@ from spikesim.errors import EventError, EventFileError
 SHD_SENSOR: SensorSize = (700, 1, 1)
 """700 channels of the artificial cochlea, one polarity."""
 
-_MARK = b"\x89HDF\r\n\x1a\n"
+MARK = b"\x89HDF\r\n\x1a\n"
 # What h5py raises depends on where in the file the damage is.
-_BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError)
+BROKEN = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError)
 
 
 class SpikeFile:
@@ -70,7 +70,7 @@ class SpikeFile:
         self._file: Any = None
         self._owner = -1
         with Source.open(path) as source:
-            if source.read(len(_MARK)) != _MARK:
+            if source.read(len(MARK)) != MARK:
                 raise EventFileError(f"{path}: is no HDF5 file; expected spikes/times, spikes/units and labels in one")
         try:
             file = self._opened()
@@ -82,7 +82,7 @@ class SpikeFile:
             self.speakers: NDArray[np.int64] | None = (
                 np.asarray(file["extra/speaker"][:]).astype(np.int64) if "extra/speaker" in file else None
             )
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self._refused(error) from error
         if set(counts.values()) != {self._count}:
             raise EventFileError(
@@ -119,7 +119,7 @@ class SpikeFile:
         try:
             file = self._opened()
             times, units = np.asarray(file["spikes/times"][row]), np.asarray(file["spikes/units"][row])
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self._refused(error) from error
         try:
             wide = times.astype(np.float64) if times.dtype.kind == "f" else times
@@ -225,14 +225,14 @@ def chunks(source: Source) -> Iterator[Chunk]:
 
 def looks_like(head: bytes, path: Path) -> bool:
     """Whether the file is HDF5 and holds spikes."""
-    if not head.startswith(_MARK):
+    if not head.startswith(MARK):
         return False
     import h5py
 
     try:
         with h5py.File(path, "r") as file:
             return "spikes/times" in file and "spikes/units" in file
-    except _BROKEN:
+    except BROKEN:
         return False
 
 

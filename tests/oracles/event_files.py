@@ -72,7 +72,24 @@ def decode_csv(content):
     return [tuple(int(line.split(separator)[names.index(name)]) for name in "xytp") for line in lines[1:]]
 
 
+def decode_es(content):
+    """Event stream of version 2, type DVS."""
+    assert content[:16] == b"Event Stream\x02\x00\x00\x01"
+    rows, t, at = [], 0, 20
+    while at < len(content):
+        if content[at] == 255:
+            t += 127
+            at += 1
+            continue
+        t += content[at] // 2
+        x, y = struct.unpack("<HH", content[at + 1 : at + 5])
+        rows.append((x, y, t, content[at] % 2))
+        at += 5
+    return rows
+
+
 DECODERS = {
+    "es": decode_es,
     "bin40": decode_bin,
     "dat": decode_dat,
     "aedat2": lambda content: decode_aedat2(content, "dvs128"),
@@ -89,6 +106,7 @@ LIMITS = {
     "npy": (2**15 - 1, 2**15 - 1, 2**63),
     "npz": (2**15 - 1, 2**15 - 1, 2**63),
     "csv": (2**15 - 1, 2**15 - 1, 2**63),
+    "es": (2**15 - 1, 2**15 - 1, 2**26),
 }
 ENDINGS = {"bin40": "bin", "aedat2": "aedat", "aedat3": "aedat"}
 
@@ -103,7 +121,7 @@ def recording(rows, sensor_size):
 def recordings(draw, name, largest_size=20):
     """Recordings that a format can hold: none, one or some events, with the largest values among them."""
     width, height, end = LIMITS[name]
-    longest = end - 1 if name != "bin40" else 2**25  # an overflow record for each 8 ms
+    longest = 2**25 if name in ("bin40", "es") else end - 1  # both take bytes for the time that passes
 
     def up_to(top):
         return st.integers(0, top) | st.sampled_from([0, top])

@@ -79,11 +79,21 @@ def test_what_does_not_fit_is_refused_and_nothing_written(name, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_events_out_of_order_are_kept_and_told(name, tmp_path, caplog):
     rows = [(1, 1, 500, 1), (2, 2, 100, 0), (3, 3, 600, 0)]
+    if name == "es":
+        with pytest.raises(EventError, match="event 1 is earlier than the one before it"):
+            write_events(path_in(tmp_path, name), recording(rows, (34, 34, 2)), format=name)
+        return
     write_events(path_in(tmp_path, name), recording(rows, (34, 34, 2)), format=name)
     assert read_events(path_in(tmp_path, name), (34, 34, 2)) == recording(rows, (34, 34, 2))
     assert "event 1 is earlier" in caplog.text
     with pytest.raises(EventError, match="event 1 has t = 100, before the 500"):
         list(iter_events(path_in(tmp_path, name), window=1000, sensor_size=(34, 34, 2)))
+
+
+def test_gaps_that_an_event_stream_cannot_hold(tmp_path):
+    with pytest.raises(EventError, match="event 1 has t = 9223372036854775807, too long after"):
+        write_events(tmp_path / "r.es", recording([(0, 0, 0, 1), (0, 0, 2**63 - 1, 1)], (34, 34, 2)))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["dat", "aedat2"])
@@ -165,7 +175,7 @@ def test_parts_of_a_long_file_join(tmp_path, monkeypatch):
         zip(*(rng.integers(0, top, 1000).tolist() for top in (34, 34, 2**24, 2)), strict=True), key=lambda r: r[2]
     )
     events = recording(rows, (34, 34, 2))
-    for module in ("base", "npy", "aedat3", "text"):
+    for module in ("base", "npy", "aedat3", "text", "es"):
         block = "_BLOCK" if module == "text" else "CHUNK_BYTES"
         monkeypatch.setattr(f"spikesim.datasets.formats.{module}.{block}", 333)
     for name in NAMES:
