@@ -7,11 +7,31 @@ if __name__ == "datasets":
 
 from spikesim.datasets.augment import Augment, RandomShift
 from spikesim.datasets.batch import EventBatch, collate
-from spikesim.datasets.binfile import NMNIST_SENSOR, encode_bin, read_bin, write_bin
 from spikesim.datasets.cache import FrameDataset
+from spikesim.datasets.catalog import CATALOG, CatalogDataset, load
 from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.convert import EventColumns, EventTensors
 from spikesim.datasets.events import EVENT_DTYPE, Events
 from spikesim.datasets.folder import EventDataset, EventFolder, RecordingFiles
+from spikesim.datasets.formats import (
+    FORMATS,
+    NMNIST_SENSOR,
+    SHD_SENSOR,
+    Format,
+    Loss,
+    Salvaged,
+    SpikeFile,
+    encode_bin,
+    format_of,
+    iter_events,
+    read_bin,
+    read_boxes,
+    read_events,
+    salvage_events,
+    write_bin,
+    write_events,
+    write_spikes,
+)
 from spikesim.datasets.frames import EventTally, Framed, Frames, to_frames
 from spikesim.datasets.loader import EpochSampler, event_loader
 from spikesim.datasets.ndigits import generate_ndigits
@@ -21,34 +41,52 @@ from spikesim.datasets.split import Split, random_split
 from spikesim.datasets.transforms.draw import SampleKey
 
 __all__ = [
+    "CATALOG",
     "EVENT_DTYPE",
+    "FORMATS",
     "NMNIST",
     "NMNIST_SENSOR",
+    "SHD_SENSOR",
     "Augment",
+    "CatalogDataset",
     "EpochSampler",
     "EventBatch",
+    "EventColumns",
     "EventDataset",
     "EventFolder",
     "EventTally",
+    "EventTensors",
     "Events",
+    "Format",
     "FrameDataset",
     "Framed",
     "Frames",
+    "Loss",
     "PixelModel",
     "RandomShift",
     "RecordingFiles",
+    "Salvaged",
     "SampleKey",
     "SensorSize",
+    "SpikeFile",
     "Split",
     "TrainTest",
     "collate",
     "encode_bin",
     "event_loader",
+    "format_of",
     "generate_ndigits",
+    "iter_events",
+    "load",
     "load_nmnist",
     "random_split",
     "read_bin",
+    "read_boxes",
+    "read_events",
+    "salvage_events",
     "simulate_events",
     "to_frames",
     "write_bin",
+    "write_events",
+    "write_spikes",
 ]

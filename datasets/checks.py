@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from spikesim.errors import EventError
 
@@ -48,39 +48,37 @@ def check_sensor_size(sensor_size: Any) -> SensorSize:
     return width, height, polarities
 
 
-def integer_column(name: str, values: ArrayLike) -> NDArray[Any]:
-    """Return one event column as a one-dimensional integer array, in its own width.
+class BadEventError(EventError):
+    """An event that cannot be taken as it is; knows which one.
 
-    The width is kept so that a range check sees the value that was given, not one that wrapped.
+    Attributes:
+        event: its number, counted from 0.
+    """
+
+    event: int = 0
+
+
+def bad_event(name: str, event: int, value: Any, expected: str) -> BadEventError:
+    """Return the error for one value of one event.
 
     Args:
-        name: the field, for the message.
-        values: ``[N]`` or ``[N, 1]`` integers or booleans.
+        name: the field.
+        event: the number of the event.
+        value: what it holds.
+        expected: how the range reads in the message, with what to do.
 
-    Returns:
-        An integer array ``[N]``.
-
-    Raises:
-        EventError: the column has another shape or is not of integers.
+    Example:
+        >>> from spikesim.datasets.checks import bad_event
+        >>> bad_event("x", 1, 40, "0 <= x < 34")
+        BadEventError('event 1 has x = 40; expected 0 <= x < 34')
     """
-    column = np.asarray(values)
-    if column.ndim == 2 and column.shape[1] == 1:
-        column = column[:, 0]
-    if column.ndim != 1:
-        raise EventError(f"{name} has shape {column.shape}; expected one value per event, [N]")
-    if column.size == 0:
-        return np.zeros(0, np.int64)
-    if column.dtype.kind == "b":
-        return column.astype(np.uint8)
-    if column.dtype.kind not in "iu":
-        raise EventError(
-            f"{name} is of dtype {column.dtype}; expected integers"
-            + (": scale to microseconds and round" if name == "t" else "")
-        )
-    return column
+    shown = value.item() if isinstance(value, np.generic) else value
+    error = BadEventError(f"event {event} has {name} = {shown}; expected {expected}")
+    error.event = event
+    return error
 
 
-def check_column(name: str, column: NDArray[Any], limit: int, expected: str) -> None:
+def check_column(name: str, column: NDArray[Any], limit: int, expected: str, first: int = 0) -> None:
     """Refuse a column with a value outside ``0 <= value < limit``.
 
     Args:
@@ -88,6 +86,7 @@ def check_column(name: str, column: NDArray[Any], limit: int, expected: str) -> 
         column: integers ``[N]``.
         limit: first value that is too large.
         expected: how the range reads in the message, with what to do.
+        first: the number of the first event, where the column is a part of a recording.
 
     Raises:
         EventError: names the field, the first bad event and its value.
@@ -98,11 +97,11 @@ def check_column(name: str, column: NDArray[Any], limit: int, expected: str) -> 
         >>> check_column("x", np.array([3, 40]), 34, "0 <= x < 34")
         Traceback (most recent call last):
         ...
-        spikesim.errors.EventError: event 1 has x = 40; expected 0 <= x < 34
+        spikesim.datasets.checks.BadEventError: event 1 has x = 40; expected 0 <= x < 34
     """
     if column.size == 0 or (int(column.min()) >= 0 and int(column.max()) < limit):
         return
     # Comparing at both ends keeps unsigned 64-bit values right.
     bad = (column < 0) | (column >= limit) if column.dtype.kind == "i" else column >= limit
-    first = int(np.argmax(bad))
-    raise EventError(f"event {first} has {name} = {int(column[first])}; expected {expected}")
+    at = int(np.argmax(bad))
+    raise bad_event(name, first + at, column[at], expected)

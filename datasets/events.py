@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from spikesim.datasets.checks import FIELDS, SensorSize, check_column, check_sensor_size, integer_column
-from spikesim.errors import EventError
+from spikesim.datasets import convert
+from spikesim.datasets.checks import SensorSize, check_sensor_size
+from spikesim.datasets.convert import EVENT_DTYPE, EventColumns, EventTensors, Rounding, TimeUnit
 
-EVENT_DTYPE = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.uint8)])
-"""x and y in pixels, t in microseconds, p 0 (darker) or 1 (brighter): 13 bytes an event."""
+__all__ = ["EVENT_DTYPE", "Events"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Events:
     """A recording of an event camera.
 
-    ``Events(data, sensor_size)`` takes a structured array with the fields x, y, t and p in any order
-    and of any integer width (p may be boolean), such as Tonic's; :meth:`from_columns` takes four
-    columns. Both copy and check. Recordings without events, or with one, are legal everywhere.
-    Events that are not in order of time are kept as they are and reported by :attr:`sorted`.
+    ``Events(data, sensor_size)`` takes a structured array with the fields x, y, t and p in any order,
+    by name or title, such as Tonic's; :meth:`from_columns` takes four columns. Any integers, booleans
+    and floats of whole numbers will do, and polarities of 0/1 or -1/+1. Both copy and check.
+    Recordings without events, or with one, are legal everywhere. Events that are not in order of time
+    are kept as they are and reported by :attr:`sorted`.
 
     Args:
         data: structured array ``[N]`` (or ``[N, 1]``).
         sensor_size: width, height and polarities (1 or 2).
+        time_unit: the unit of ``data["t"]``: ``"s"``, ``"ms"``, ``"us"`` or ``"ns"``.
+        rounding: ``"exact"`` refuses times that are not whole microseconds (a float time is one if the
+            microsecond, converted back to its dtype, gives the same value); ``"nearest"`` rounds them.
 
     Attributes:
         data: the events, ``[N]`` of :data:`EVENT_DTYPE`, read-only; Tonic's transforms take it as it is.
@@ -34,8 +38,8 @@ class Events:
         sorted: whether ``t`` never decreases.
 
     Raises:
-        EventError: a field is missing or not of integers, or a value is out of range; names the field
-            and the first bad event.
+        EventError: a field is missing, or a value is no number, no whole number or out of range; names
+            the field and the first bad event.
 
     Example:
         >>> from spikesim.datasets import Events
@@ -49,35 +53,16 @@ class Events:
     data: NDArray[Any]
     sensor_size: SensorSize
     sorted: bool = field(init=False)
+    time_unit: InitVar[TimeUnit] = "us"
+    rounding: InitVar[Rounding] = "exact"
 
-    def __post_init__(self) -> None:
-        array = np.asarray(self.data)
-        if array.dtype.names is None:
-            raise EventError(
-                f"events are a plain array of dtype {array.dtype}; expected a structured array with the "
-                "fields x, y, t and p. Use Events.from_columns(x, y, t, p, sensor_size) for columns"
-            )
-        missing = [name for name in FIELDS if name not in array.dtype.names]
-        if missing:
-            raise EventError(f"events have the fields {', '.join(array.dtype.names)}; {', '.join(missing)} missing")
-        self._fill({name: array[name] for name in FIELDS})
+    def __post_init__(self, time_unit: TimeUnit, rounding: Rounding) -> None:
+        self._fill(convert.structured_columns(np.asarray(self.data)), time_unit, rounding)
 
-    def _fill(self, columns: dict[str, ArrayLike]) -> None:
+    def _fill(self, columns: dict[str, NDArray[Any]], time_unit: TimeUnit, rounding: Rounding) -> None:
         """Check the columns, then store them once, read-only."""
-        width, height, polarities = check_sensor_size(self.sensor_size)
-        checked = {name: integer_column(name, columns[name]) for name in FIELDS}
-        lengths = {name: len(column) for name, column in checked.items()}
-        if len(set(lengths.values())) > 1:
-            raise EventError(f"event columns differ in length: {lengths}; expected one value per event in each")
-        sensor = f"(sensor {width} x {height}): crop the recording or name the sensor it was made with"
-        check_column("x", checked["x"], width, f"0 <= x < {width} {sensor}")
-        check_column("y", checked["y"], height, f"0 <= y < {height} {sensor}")
-        check_column("t", checked["t"], 2**63, "microseconds from 0 on, below 2**63")
-        check_column("p", checked["p"], 2, "a polarity of 0 or 1 (map -1 to 0)")
-        data = np.empty(lengths["t"], EVENT_DTYPE)
-        for name in FIELDS:
-            data[name] = checked[name]
-        self._store(data, (width, height, polarities))
+        size = check_sensor_size(self.sensor_size)
+        self._store(convert.canonical(columns, size, time_unit, rounding), size)
 
     def _store(self, data: NDArray[Any], sensor_size: SensorSize) -> None:
         data.flags.writeable = False  # the checks and the flag stay true
@@ -93,15 +78,27 @@ class Events:
         return events
 
     @classmethod
-    def from_columns(cls, x: ArrayLike, y: ArrayLike, t: ArrayLike, p: ArrayLike, sensor_size: SensorSize) -> Events:
-        """Build a recording from four columns.
+    def from_columns(
+        cls,
+        x: ArrayLike,
+        y: ArrayLike,
+        t: ArrayLike,
+        p: ArrayLike,
+        sensor_size: SensorSize,
+        *,
+        time_unit: TimeUnit = "us",
+        rounding: Rounding = "exact",
+    ) -> Events:
+        """Build a recording from four columns (lists, arrays or tensors), each ``[N]``.
 
         Args:
-            x: column of the pixel, ``[N]``.
-            y: row of the pixel, ``[N]``.
-            t: time in microseconds, ``[N]``.
-            p: polarity, 0 or 1 (or boolean), ``[N]``.
+            x: column of the pixel.
+            y: row of the pixel.
+            t: time, in ``time_unit``.
+            p: polarity: 0 or 1, or -1 and 1, or boolean.
             sensor_size: ``(W, H, P)``.
+            time_unit: as for the class.
+            rounding: as for the class.
 
         Returns:
             The checked recording.
@@ -114,12 +111,13 @@ class Events:
             >>> Events.from_columns([40], [0], [0], [1], (34, 34, 2))
             Traceback (most recent call last):
             ...
-            spikesim.errors.EventError: event 0 has x = 40; expected 0 <= x < 34 (sensor 34 x 34): \
+            spikesim.datasets.checks.BadEventError: event 0 has x = 40; expected 0 <= x < 34 (sensor 34 x 34): \
 crop the recording or name the sensor it was made with
         """
         events = cls.__new__(cls)
         object.__setattr__(events, "sensor_size", sensor_size)
-        events._fill({"x": x, "y": y, "t": t, "p": p})
+        given = {"x": x, "y": y, "t": t, "p": p}
+        events._fill({name: convert.one_dimensional(name, given[name]) for name in given}, time_unit, rounding)
         return events
 
     @classmethod
@@ -193,6 +191,45 @@ crop the recording or name the sensor it was made with
             (False, 1, [3, 9])
         """
         return self if self.sorted else self.select(np.argsort(self.t, kind="stable"))
+
+    def to_structured(self, dtype: DTypeLike = EVENT_DTYPE) -> NDArray[Any]:
+        """Return the events as a structured array of another dtype, such as Tonic's.
+
+        Args:
+            dtype: fields x, y, t and p (by name or title) in any order and type.
+
+        Raises:
+            EventError: a value does not fit; names the field and the event.
+
+        Example:
+            >>> from spikesim.datasets import Events
+            >>> events = Events.from_columns([3], [5], [10], [1], (34, 34, 2))
+            >>> events.to_structured([("t", "u4"), ("x", "u1"), ("y", "u1"), ("p", "?")])
+            array([(10, 3, 5,  True)], dtype=[('t', '<u4'), ('x', 'u1'), ('y', 'u1'), ('p', '?')])
+        """
+        return convert.to_structured(self.data, dtype)
+
+    def to_columns(self) -> EventColumns:
+        """Return copies of the four columns, each contiguous.
+
+        Example:
+            >>> from spikesim.datasets import Events
+            >>> Events.from_columns([3], [5], [10], [1], (34, 34, 2)).to_columns().t
+            array([10])
+        """
+        return EventColumns(*(np.array(self.data[name]) for name in EventColumns._fields))
+
+    def to_torch(self) -> EventTensors:
+        """Return copies of the four columns as tensors; :meth:`from_columns` takes them back.
+
+        Example:
+            >>> from spikesim.datasets import Events
+            >>> Events.from_columns([3], [5], [10], [1], (34, 34, 2)).to_torch().t
+            tensor([10])
+        """
+        import torch
+
+        return EventTensors(*(torch.from_numpy(column) for column in self.to_columns()))
 
     def __len__(self) -> int:
         return len(self.data)

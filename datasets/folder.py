@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spikesim.datasets.binfile import read_bin
 from spikesim.datasets.events import Events
+from spikesim.datasets.formats import read_bin
 from spikesim.errors import DatasetError
 
 Reader = Callable[[Path], Events]

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.atomic import write_whole
-from spikesim.datasets.binfile import NMNIST_SENSOR, encode_bin
 from spikesim.datasets.counter import key_of
 from spikesim.datasets.events import Events
+from spikesim.datasets.formats import NMNIST_SENSOR, encode_bin
 from spikesim.datasets.pixel import draw_thresholds, unpack, with_noise
 from spikesim.datasets.saccade import picture_events, triangle_path
 from spikesim.datasets.simulate import NOISE_STREAM, THRESHOLD_STREAM, PixelModel

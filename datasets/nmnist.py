@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spikesim.datasets.binfile import read_bin
 from spikesim.datasets.folder import EventFolder, RecordingFiles, Transform
+from spikesim.datasets.formats import read_bin
 from spikesim.errors import DatasetError
 
 DIGITS = tuple(str(digit) for digit in range(10))

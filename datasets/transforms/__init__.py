@@ -1,6 +1,7 @@
 """Transforms of events: filters, frames and augmentation, as callables for :class:`Pipeline` or Tonic's ``Compose``."""
 
 from spikesim.datasets.transforms.base import Applied, Counted, EventTransform
+from spikesim.datasets.transforms.clouds import SamplePoints, farthest_points, nearest_points
 from spikesim.datasets.transforms.crops import CenterCrop, CropTime, RandomCrop
 from spikesim.datasets.transforms.draw import Draw, SampleKey, sample_at
 from spikesim.datasets.transforms.drops import (
@@ -25,6 +26,7 @@ from spikesim.datasets.transforms.pipeline import AccountRow, Pipeline
 from spikesim.datasets.transforms.space import Downsample, SpatialJitter, UniformNoise
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.datasets.transforms.surfaces import ToTimesurface, ToVoxelGrid
+from spikesim.datasets.transforms.tensors import ToBinaRep, ToImage, ToSparseTensor
 from spikesim.datasets.transforms.times import TimeAlignment, TimeJitter, TimeSkew
 
 __all__ = [
@@ -53,15 +55,21 @@ __all__ = [
     "RandomTimeReversal",
     "RefractoryPeriod",
     "SampleKey",
+    "SamplePoints",
     "SpatialJitter",
     "Stream",
     "TimeAlignment",
     "TimeJitter",
     "TimeSkew",
     "ToAveragedTimesurface",
+    "ToBinaRep",
     "ToFrame",
+    "ToImage",
+    "ToSparseTensor",
     "ToTimesurface",
     "ToVoxelGrid",
     "UniformNoise",
+    "farthest_points",
+    "nearest_points",
     "sample_at",
 ]

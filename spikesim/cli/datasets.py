@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spikesim.cli import datasets_catalog
 from spikesim.cli.model import JsonPath
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ app = typer.Typer(
     epilog="Example: spikesim datasets ndigits data/ndigits",
     no_args_is_help=True,
 )
+datasets_catalog.register(app)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from spikesim.viz.energy import energy_bars
 from spikesim.viz.files import png_bytes, write_bytes, write_text
 from spikesim.viz.page import Section, html_page
 from spikesim.viz.phase import phase_plane
+from spikesim.viz.recording import recording_preview
 from spikesim.viz.spikes import raster, state_trace
 from spikesim.viz.surrogates import surrogate_curves
 
@@ -21,6 +22,7 @@ __all__ = [
     "phase_plane",
     "png_bytes",
     "raster",
+    "recording_preview",
     "state_trace",
     "surrogate_curves",
     "training_curves",

@@ -1,0 +1,258 @@
+"""What a file format is, the open file that its reader gets, and how damage is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.convert import Rounding, TimeUnit
+from spikesim.datasets.events import Events
+from spikesim.errors import EventFileError
+
+HEAD_BYTES = 4096
+"""How much of a file decides which format it is."""
+
+CHUNK_BYTES = 2**21
+"""How much of a file is decoded at a time."""
+
+
+class Chunk(NamedTuple):
+    """A part of a recording as the file has it, before any check.
+
+    Attributes:
+        x: columns of any number type, ``[N]``; so are y, t and p.
+        at: gives the byte where event i of the chunk starts.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    t: NDArray[Any]
+    p: NDArray[Any]
+    at: Callable[[int], int]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What could not be read of a damaged file.
+
+    Attributes:
+        offset: the byte where the damage starts.
+        bytes_lost: bytes of the file from there on.
+        reason: what is wrong there.
+    """
+
+    offset: int
+    bytes_lost: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.reason} at byte {self.offset}; {self.bytes_lost} bytes lost"
+
+
+class Salvaged(NamedTuple):
+    """The events before the damage, and the damage (``None`` for a whole file)."""
+
+    events: Events
+    loss: Loss | None
+
+
+class DamageError(EventFileError):
+    """A file is damaged from a byte on.
+
+    Attributes:
+        offset: that byte.
+        reason: what is wrong there.
+    """
+
+    offset: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller may say about a file that does not say it itself.
+
+    Attributes:
+        camera: whose address layout an AEDAT 2.0 file has: ``"dvs128"``, ``"davis240"`` or ``"davis346"``.
+        columns: the order of the columns, such as ``"txyp"``.
+        delimiter: what separates the columns of a text file; detected by default.
+        topic: which messages of a ROS bag are the events.
+        time_unit: the unit of the times.
+        rounding: what happens to times between two microseconds.
+    """
+
+    camera: str | None = None
+    columns: str | None = None
+    delimiter: str | None = None
+    topic: str | None = None
+    time_unit: TimeUnit | None = None
+    rounding: Rounding | None = None
+
+
+@dataclass
+class Source:
+    """An open file, and what its reader finds out about it on the way.
+
+    Attributes:
+        path: the file.
+        file: it, open for reading.
+        size: its bytes.
+        options: what the caller says about it.
+        sensor: the sensor that the file names, once its header is read.
+        skipped: how many records of which kind are no events.
+    """
+
+    path: Path
+    file: BinaryIO
+    size: int
+    options: Options = field(default_factory=Options)
+    sensor: SensorSize | None = None
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], options: Options | None = None) -> Self:
+        """Open a file for reading; a failure is an :class:`EventFileError`."""
+        try:
+            file = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
+        except OSError as error:
+            raise EventFileError(f"{path}: cannot be read ({error.strerror or error})") from error
+        return cls(Path(path), file, os.fstat(file.fileno()).st_size, options or Options())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.close()
+
+    def rewind(self) -> None:
+        """Go back to the first byte."""
+        self.file.seek(0)
+        self.sensor = None
+        self.skipped.clear()
+
+    def read(self, count: int) -> bytes:
+        """Return the next bytes, fewer only at the end of the file."""
+        try:
+            return self.file.read(count)
+        except OSError as error:
+            raise self.damage(self.file.tell(), f"cannot be read ({error.strerror or error})") from error
+
+    def skip(self, kind: str, count: int = 1) -> None:
+        """Count records that are no events."""
+        if count:
+            self.skipped[kind] = self.skipped.get(kind, 0) + int(count)
+
+    def damage(self, offset: int, reason: str, detail: str = "") -> DamageError:
+        """Return the error for damage at a byte."""
+        error = DamageError(
+            f"{self.path}: {reason} at byte {offset}{detail and ': '}{detail}. Copy or unpack the file again, or read "
+            'what comes before with errors="salvage"'
+        )
+        error.offset, error.reason = offset, reason
+        return error
+
+    def records(self, dtype: np.dtype[Any], count: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Read records of one size, a bounded number at a time, up to the end of the file or ``count``.
+
+        Args:
+            dtype: one record.
+            count: how many there are to be; to the end of the file by default.
+
+        Yields:
+            The byte where the first record starts, and the records.
+
+        Raises:
+            DamageError: the file ends inside a record, or before ``count``; after what is whole.
+        """
+        size = dtype.itemsize
+        left = count
+        while left is None or left > 0:
+            offset = self.file.tell()
+            wanted = max(1, CHUNK_BYTES // size)
+            content = self.read((wanted if left is None else min(wanted, left)) * size)
+            whole = len(content) // size
+            if whole:
+                yield offset, np.frombuffer(content, dtype, whole)
+            rest = len(content) - whole * size
+            if rest:
+                detail = f"{rest} of the {size} bytes of an event are there"
+                raise self.damage(offset + whole * size, "truncated", detail)
+            if not content:
+                if left is not None:
+                    raise self.damage(offset, "truncated", f"{left} more events are announced")
+                return
+            left = None if left is None else left - whole
+
+
+def evenly(offset: int, size: int) -> Callable[[int], int]:
+    """Where event i starts, for records of one size from a byte on."""
+    return lambda i: offset + i * size
+
+
+def picked(offset: int, size: int, kept: NDArray[np.intp]) -> Callable[[int], int]:
+    """Where event i starts, if only the records ``kept`` are events."""
+    return lambda i: offset + int(kept[i]) * size
+
+
+def unwrapped(times: NDArray[np.int64], last: int | None, bits: int) -> NDArray[np.int64]:
+    """Continue times across the overflow of a counter of ``bits`` bits.
+
+    Only a drop of more than half the range is an overflow; smaller ones are events out of order.
+
+    Args:
+        times: what the counter says, ``[N]``.
+        last: the time before, already continued, if there is one.
+        bits: the width of the counter.
+
+    Example:
+        >>> import numpy as np
+        >>> from spikesim.datasets.formats.base import unwrapped
+        >>> unwrapped(np.array([250, 3, 7]), 249, 8).tolist()
+        [250, 259, 263]
+    """
+    if times.size == 0:
+        return times
+    period = 1 << bits
+    before = int(times[0]) if last is None else last % period
+    base = 0 if last is None else last - before
+    dropped = np.diff(times, prepend=before) < -(period // 2)
+    if dropped.any():
+        return times + (base + np.cumsum(dropped) * period)
+    return times + base if base else times
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Attributes:
+        name: what ``format=`` calls it.
+        about: what it is, in a few words.
+        endings: usual endings of such files, with the dot.
+        recognise: whether the first :data:`HEAD_BYTES` of a file (and the file) look like it.
+        chunks: reads an open file in parts of bounded size.
+        write: writes a recording, or ``None``.
+        sure: whether content alone decides; otherwise the ending must agree.
+        takes: the :class:`Options` that mean something for it.
+        extra: the extra to install for it, or ``None``.
+    """
+
+    name: str
+    about: str
+    endings: tuple[str, ...]
+    recognise: Callable[[bytes, Path], bool]
+    chunks: Callable[[Source], Iterator[Chunk]]
+    write: Callable[[Path, Events], None] | None = None
+    sure: bool = True
+    takes: tuple[str, ...] = ()
+    extra: str | None = None
