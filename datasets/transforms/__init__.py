@@ -2,6 +2,7 @@
 
 from spikesim.datasets.transforms.base import Applied, Counted, EventTransform
 from spikesim.datasets.transforms.crops import CenterCrop, CropTime, RandomCrop
+from spikesim.datasets.transforms.downsampling import EventDownsampling
 from spikesim.datasets.transforms.draw import Draw, SampleKey, sample_at
 from spikesim.datasets.transforms.drops import (
     DropEvent,
@@ -41,6 +42,7 @@ __all__ = [
     "DropEventByArea",
     "DropEventByTime",
     "DropPixel",
+    "EventDownsampling",
     "EventDrop",
     "EventTransform",
     "MergePolarities",

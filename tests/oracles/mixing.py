@@ -1,0 +1,25 @@
+"""Slow transforms of events, as plain loops over them."""
+
+import numpy as np
+
+
+def downsampled(data, size, target, step, threshold, bins=None):
+    """Rows (x, y, t, p) of the integrator, or with ``bins`` of the differentiator; frame by frame."""
+    fine = step / (bins or 1)
+    start = int(data["t"][0])
+    frames = int((int(data["t"][-1]) - start) // fine) + 1
+    sums = np.zeros((target[1], target[0]), int)
+    rows, fired = [], np.zeros((frames // (bins or 1) + 1, target[1], target[0], 2), int)
+    for j in range(frames):
+        for e in data:
+            if (int(e["t"]) - start) // fine == j:
+                sums[int(e["y"]) * target[1] // size[1], int(e["x"]) * target[0] // size[0]] += 1 if e["p"] else -1
+        for p, full in ((1, sums >= threshold), (0, -sums >= threshold)):
+            for y, x in np.argwhere(full):
+                rows.append((x, y, start + int(j * fine), p))
+                fired[j // (bins or 1), y, x, p] += 1
+            sums[full] = 0
+    if bins is None:
+        return rows
+    rise = np.diff(fired, axis=0)
+    return [(x, y, start + int(j * step), p) for j, y, x, p in np.argwhere(rise > 0)]
