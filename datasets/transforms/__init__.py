@@ -21,7 +21,9 @@ from spikesim.datasets.transforms.flips import (
     RandomTimeReversal,
 )
 from spikesim.datasets.transforms.frames import ToFrame
+from spikesim.datasets.transforms.geometry import RandomCutout, RandomRoll, RandomRotate, RandomShear
 from spikesim.datasets.transforms.hats import ToAveragedTimesurface
+from spikesim.datasets.transforms.nda import NDA
 from spikesim.datasets.transforms.pipeline import AccountRow, Pipeline
 from spikesim.datasets.transforms.space import Downsample, SpatialJitter, UniformNoise
 from spikesim.datasets.transforms.stream import Stream
@@ -29,6 +31,7 @@ from spikesim.datasets.transforms.surfaces import ToTimesurface, ToVoxelGrid
 from spikesim.datasets.transforms.times import TimeAlignment, TimeJitter, TimeSkew
 
 __all__ = [
+    "NDA",
     "AccountRow",
     "Applied",
     "CenterCrop",
@@ -48,10 +51,14 @@ __all__ = [
     "MergePolarities",
     "Pipeline",
     "RandomCrop",
+    "RandomCutout",
     "RandomDropPixel",
     "RandomFlipLR",
     "RandomFlipPolarity",
     "RandomFlipUD",
+    "RandomRoll",
+    "RandomRotate",
+    "RandomShear",
     "RandomTimeReversal",
     "RefractoryPeriod",
     "SampleKey",

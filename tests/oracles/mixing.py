@@ -23,3 +23,16 @@ def downsampled(data, size, target, step, threshold, bins=None):
         return rows
     rise = np.diff(fired, axis=0)
     return [(x, y, start + int(j * step), p) for j, y, x, p in np.argwhere(rise > 0)]
+
+
+def moved(data, size, matrix):
+    """Rows (x, y, t, p) of events moved by a matrix about the middle of the sensor, those that stay on it."""
+    (a, b), (c, d) = matrix
+    mx, my = (size[0] - 1) / 2, (size[1] - 1) / 2
+    rows = []
+    for e in data:
+        u, v = int(e["x"]) - mx, int(e["y"]) - my
+        x, y = int(np.floor(a * u + b * v + mx + 0.5)), int(np.floor(c * u + d * v + my + 0.5))
+        if 0 <= x < size[0] and 0 <= y < size[1]:
+            rows.append((x, y, int(e["t"]), int(e["p"])))
+    return rows
