@@ -2,6 +2,7 @@
 
 from spikesim.datasets.transforms.base import Applied, Counted, EventTransform
 from spikesim.datasets.transforms.crops import CenterCrop, CropTime, RandomCrop
+from spikesim.datasets.transforms.cutmix import CutMix, cutmix_batch
 from spikesim.datasets.transforms.downsampling import EventDownsampling
 from spikesim.datasets.transforms.draw import Draw, SampleKey, sample_at
 from spikesim.datasets.transforms.drops import (
@@ -12,6 +13,7 @@ from spikesim.datasets.transforms.drops import (
     EventDrop,
     RandomDropPixel,
 )
+from spikesim.datasets.transforms.eventmix import EventMix
 from spikesim.datasets.transforms.filters import Decimation, Denoise, RefractoryPeriod
 from spikesim.datasets.transforms.flips import (
     MergePolarities,
@@ -23,6 +25,9 @@ from spikesim.datasets.transforms.flips import (
 from spikesim.datasets.transforms.frames import ToFrame
 from spikesim.datasets.transforms.geometry import RandomCutout, RandomRoll, RandomRotate, RandomShear
 from spikesim.datasets.transforms.hats import ToAveragedTimesurface
+from spikesim.datasets.transforms.labels import MixedLabel, soft_targets
+from spikesim.datasets.transforms.mixed import MixedDataset
+from spikesim.datasets.transforms.mixing import EventMixer, Mixed
 from spikesim.datasets.transforms.nda import NDA
 from spikesim.datasets.transforms.pipeline import AccountRow, Pipeline
 from spikesim.datasets.transforms.space import Downsample, SpatialJitter, UniformNoise
@@ -37,6 +42,7 @@ __all__ = [
     "CenterCrop",
     "Counted",
     "CropTime",
+    "CutMix",
     "Decimation",
     "Denoise",
     "Downsample",
@@ -47,8 +53,13 @@ __all__ = [
     "DropPixel",
     "EventDownsampling",
     "EventDrop",
+    "EventMix",
+    "EventMixer",
     "EventTransform",
     "MergePolarities",
+    "Mixed",
+    "MixedDataset",
+    "MixedLabel",
     "Pipeline",
     "RandomCrop",
     "RandomCutout",
@@ -72,5 +83,7 @@ __all__ = [
     "ToTimesurface",
     "ToVoxelGrid",
     "UniformNoise",
+    "cutmix_batch",
     "sample_at",
+    "soft_targets",
 ]

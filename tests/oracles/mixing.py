@@ -36,3 +36,26 @@ def moved(data, size, matrix):
         if 0 <= x < size[0] and 0 <= y < size[1]:
             rows.append((x, y, int(e["t"]), int(e["p"])))
     return rows
+
+
+def mixture(x, y, t, rows):
+    """Height of a mixture of Gaussians at a point; rows of weight, three means and three widths."""
+    total = 0.0
+    for weight, *rest in rows:
+        far = sum(((at - mean) / width) ** 2 for at, mean, width in zip((x, y, t), rest[:3], rest[3:]))
+        total += weight * np.exp(-far / 2)
+    return total
+
+
+def blurred(data, size, start, length, bins):
+    """Counts ``[T, P, H, W]`` of equal times, each the mean of 3 x 3 pixels; nine terms, one at a time."""
+    frames = np.zeros((bins, size[2], size[1], size[0]))
+    for e in data:
+        frames[(int(e["t"]) - start) * bins // length, int(e["p"]), int(e["y"]), int(e["x"])] += 1
+    means = np.zeros_like(frames)
+    for y in range(size[1]):
+        for x in range(size[0]):
+            for v in range(max(y - 1, 0), min(y + 2, size[1])):
+                for u in range(max(x - 1, 0), min(x + 2, size[0])):
+                    means[:, :, y, x] += frames[:, :, v, u] / 9
+    return means
