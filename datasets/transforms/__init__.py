@@ -1,8 +1,10 @@
 """Transforms of events: filters, frames and augmentation, as callables for :class:`Pipeline` or Tonic's ``Compose``."""
 
+from spikesim.datasets.transforms.arrays import NumpyAsType, Repeat, ToOneHotEncoding
 from spikesim.datasets.transforms.base import Applied, Counted, EventTransform
 from spikesim.datasets.transforms.crops import CenterCrop, CropTime, RandomCrop
 from spikesim.datasets.transforms.cutmix import CutMix, cutmix_batch
+from spikesim.datasets.transforms.deletion import TemporalDelete
 from spikesim.datasets.transforms.downsampling import EventDownsampling
 from spikesim.datasets.transforms.draw import Draw, SampleKey, sample_at
 from spikesim.datasets.transforms.drops import (
@@ -25,6 +27,7 @@ from spikesim.datasets.transforms.flips import (
 from spikesim.datasets.transforms.frames import ToFrame
 from spikesim.datasets.transforms.geometry import RandomCutout, RandomRoll, RandomRotate, RandomShear
 from spikesim.datasets.transforms.hats import ToAveragedTimesurface
+from spikesim.datasets.transforms.hot import HotPixelFilter, hot_pixels
 from spikesim.datasets.transforms.labels import MixedLabel, soft_targets
 from spikesim.datasets.transforms.mixed import MixedDataset
 from spikesim.datasets.transforms.mixing import EventMixer, Mixed
@@ -56,10 +59,12 @@ __all__ = [
     "EventMix",
     "EventMixer",
     "EventTransform",
+    "HotPixelFilter",
     "MergePolarities",
     "Mixed",
     "MixedDataset",
     "MixedLabel",
+    "NumpyAsType",
     "Pipeline",
     "RandomCrop",
     "RandomCutout",
@@ -72,18 +77,22 @@ __all__ = [
     "RandomShear",
     "RandomTimeReversal",
     "RefractoryPeriod",
+    "Repeat",
     "SampleKey",
     "SpatialJitter",
     "Stream",
+    "TemporalDelete",
     "TimeAlignment",
     "TimeJitter",
     "TimeSkew",
     "ToAveragedTimesurface",
     "ToFrame",
+    "ToOneHotEncoding",
     "ToTimesurface",
     "ToVoxelGrid",
     "UniformNoise",
     "cutmix_batch",
+    "hot_pixels",
     "sample_at",
     "soft_targets",
 ]
