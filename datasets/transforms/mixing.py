@@ -16,7 +16,7 @@ from spikesim.datasets.transforms.frames import count_events
 from spikesim.datasets.transforms.labels import MixedLabel
 from spikesim.datasets.transforms.settings import check_positive, check_whole
 from spikesim.datasets.transforms.slices import time_bins
-from spikesim.datasets.transforms.stream import Stream, in_order, like, stream_of
+from spikesim.datasets.transforms.stream import Stream, in_order, joined, like, stream_of
 from spikesim.errors import ConfigError, EventError
 
 Weigh = Literal["share", "count", "volume", "distance"]
@@ -165,7 +165,7 @@ class EventMixer:
         found = self.region(box, drawn_beta(self.alpha, draw), draw)
         left, come = kept_of(old, ~found.holds(old)), kept_of(new, found.holds(new))
         # Of the same time, the events of the first recording come first.
-        result = in_order(np.concatenate([left, come]))
+        result = in_order(joined(left, come))
         weight = self._weight(old, new, result, (len(left), len(come)), found.volume, box)
         label = MixedLabel(first[1], second[1], weight)
         made = like(Stream(result, size, a.checked and b.checked, a.flat), first[0])
