@@ -32,7 +32,7 @@ from spikesim.datasets.transforms.labels import MixedLabel, soft_targets
 from spikesim.datasets.transforms.mixed import MixedDataset
 from spikesim.datasets.transforms.mixing import EventMixer, Mixed
 from spikesim.datasets.transforms.nda import NDA
-from spikesim.datasets.transforms.pipeline import AccountRow, Pipeline
+from spikesim.datasets.transforms.pipeline import AccountRow, Compose, Pipeline
 from spikesim.datasets.transforms.space import Downsample, SpatialJitter, UniformNoise
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.datasets.transforms.surfaces import ToTimesurface, ToVoxelGrid
@@ -43,6 +43,7 @@ __all__ = [
     "AccountRow",
     "Applied",
     "CenterCrop",
+    "Compose",
     "Counted",
     "CropTime",
     "CutMix",

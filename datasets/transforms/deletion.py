@@ -56,8 +56,8 @@ class TemporalDelete(EventTransform):
         >>> from spikesim.datasets.transforms import TemporalDelete
         >>> events = Events.from_columns([0] * 100, [0] * 100, range(9000, 9100), [1] * 100, (34, 34, 2))
         >>> shorter = TemporalDelete(0.3, pieces=3)(events)
-        >>> len(shorter), shorter.t[0] >= 9000, shorter.duration_us
-        (70, True, 69)
+        >>> len(shorter), int(shorter.t[0]), shorter.duration_us
+        (70, 9000, 69)
     """
 
     duration_ratio: Range = 0.2

@@ -81,6 +81,7 @@ def test_a_row_of_transforms_stops_at_an_empty_recording():
     steps = [T.ToFrame(SIZE, n_time_bins=3)]
     assert theirs.Compose(steps)(stream(0)).dtype.names is not None  # events, where frames were asked for
     assert T.Pipeline(steps)(stream(0)).shape == (3, 2, 16, 24)
+    assert T.Compose(steps)(stream(0)).shape == (3, 2, 16, 24)
 
 
 def test_a_crop_without_an_end_remembers_the_first_recording():
@@ -224,3 +225,13 @@ def test_decimation_changes_the_dtype():
     few = stream(3)
     assert theirs.Decimation(100)(few.copy()).dtype != few.dtype
     assert T.Decimation(100)(few).dtype == few.dtype
+
+
+def test_every_name_of_tonics_is_here():
+    made_elsewhere = {"ToBinaRep", "ToImage", "ToSparseTensor"}
+    names = {
+        name
+        for name, kind in vars(theirs).items()
+        if isinstance(kind, type) and kind.__module__ == "tonic.transforms" and not name.startswith("_")
+    }
+    assert len(names) >= 34 and names - made_elsewhere <= set(T.__all__)
