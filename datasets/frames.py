@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
+from spikesim.datasets.transforms.frames import count_events
+from spikesim.datasets.transforms.slices import Bounds, time_bins
 from spikesim.errors import ConfigError, EventError, TimestepsError
 
 FrameRule = Literal["time", "count"]
@@ -42,41 +43,13 @@ class Framed(NamedTuple):
     tally: EventTally
 
 
-@njit(cache=True, nogil=True)
-def _bin_events(data: Any, by_time: Any, frames: Any) -> Any:
-    """Add every event to its frame; return how many did not fit. Sequential: safe in forked workers."""
-    timesteps, polarities = frames.shape[0], frames.shape[1]
-    count = len(data)
-    overflow = 0
-    if count == 0:
-        return overflow
-    first = data[0]["t"]
-    last = first
-    if by_time:
-        for i in range(count):
-            first = min(first, data[i]["t"])
-            last = max(last, data[i]["t"])
-        step = max((last - first) // timesteps, 1)
-    else:
-        step = np.int64(max(count // timesteps, 1))
-    for i in range(count):
-        event = data[i]
-        elapsed = event["t"] - first if by_time else np.int64(i)
-        at = min(elapsed // step, timesteps - 1)
-        channel = event["p"] if polarities == 2 else 0
-        if frames[at, channel, event["y"], event["x"]] == 255:
-            overflow += 1
-        else:
-            frames[at, channel, event["y"], event["x"]] += np.uint8(1)
-    return overflow
-
-
 def to_frames(events: Events, timesteps: int, by: FrameRule = "time") -> Framed:
     """Count the events of a recording in T frames. No event is lost: the last frame takes the rest.
 
     With ``by="time"`` frame j covers ``step = (t_last - t_first) // T`` microseconds (at least 1) from
     ``t_first + j * step``; with ``by="count"`` it covers ``step = N // T`` events (at least 1). The last
-    frame reaches to the end in both. This is SpikingJelly's rule; Tonic drops the remainder.
+    frame reaches to the end in both. This is SpikingJelly's rule; Tonic drops the remainder. More rules, and
+    windows of fixed length, has :class:`spikesim.datasets.transforms.ToFrame`, which shares the counting.
 
     Args:
         events: the recording; it may be empty, and for ``"time"`` out of order.
@@ -109,8 +82,14 @@ def to_frames(events: Events, timesteps: int, by: FrameRule = "time") -> Framed:
             "in order of time: use events.in_time_order()"
         )
     width, height, polarities = events.sensor_size
+    data = events.in_time_order().data
     frames = np.zeros((timesteps, polarities, height, width), np.uint8)
-    overflow = int(_bin_events(events.data, by == "time", frames))
+    cut = (
+        time_bins(data["t"], timesteps, "spikingjelly", 0.0, None, None)
+        if by == "time"
+        else _runs(len(data), timesteps)
+    )
+    overflow = int(count_events(data, *cut, np.uint8(255), frames))
     return Framed(frames, EventTally(len(events), len(events) - overflow, overflow))
 
 
@@ -164,6 +143,12 @@ class Frames:
                 )
             events = Events(events, self.sensor_size)
         return to_frames(events, self.timesteps, self.by)
+
+
+def _runs(n: int, timesteps: int) -> Bounds:
+    """Runs of N // T events, of one event where there are fewer than T, and the last with the rest."""
+    starts = np.minimum(np.arange(timesteps, dtype=np.int64) * max(n // timesteps, 1), n)
+    return starts, np.append(starts[1:], n)
 
 
 def _check_rule(timesteps: int, by: str) -> None:

@@ -60,10 +60,12 @@ class EventTransform:
     Attributes:
         reasons: why it may drop events.
         random: whether it draws random numbers.
+        rasters: whether it also takes frames, as Tonic's of the same name.
     """
 
     reasons: ClassVar[tuple[str, ...]] = ()
     random: ClassVar[bool] = False
+    rasters: ClassVar[bool] = False
     sensor_size: SensorSize | None = None
     seed: int | None = None
 
@@ -72,6 +74,15 @@ class EventTransform:
 
         Args:
             stream: its events, which must not be changed.
+            draw: random numbers of this call.
+        """
+        raise NotImplementedError
+
+    def apply_raster(self, raster: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """Transform frames or a raster; only where :attr:`rasters` says so.
+
+        Args:
+            raster: ``[P, H, W]``, ``[T, P, H, W]`` or ``[T, P, X]``, which must not be changed.
             draw: random numbers of this call.
         """
         raise NotImplementedError
@@ -92,11 +103,15 @@ class EventTransform:
             seed: for random transforms that have none of their own.
             place: in the pipeline, so that equal transforms draw differently.
         """
-        stream = stream_of(events, self.sensor_size, type(self).__name__)
         calls = self.__dict__.get("_calls", 0)
         if self.random:
             self.__dict__["_calls"] = calls + 1  # also where the dataclass is frozen
         draw = Draw.for_call(self.seed if self.seed is not None else seed, place, calls)
+        if self.rasters and isinstance(events, np.ndarray) and events.dtype.names is None:
+            raster = self.apply_raster(events, draw)
+            before, kept = int(events.sum()), int(raster.sum())
+            return Counted(raster, before, kept, dict(zip(self.reasons, (before - kept,))), 0)
+        stream = stream_of(events, self.sensor_size, type(self).__name__)
         applied = self.apply(stream, draw)
         kept = len(stream.data) + applied.added - sum(applied.dropped)
         result = applied.result

@@ -15,7 +15,7 @@ from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of, 
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_probability
 from spikesim.datasets.transforms.stream import Stream
-from spikesim.errors import ConfigError
+from spikesim.errors import ConfigError, EventError
 
 Range = float | tuple[float, float]
 
@@ -232,9 +232,34 @@ def at_live_pixels(transform: EventTransform, stream: Stream, dead: NDArray[np.b
     return without(stream.data, keep)
 
 
+def sides_of(raster: NDArray[Any]) -> tuple[int, int]:
+    """Height and width of frames ``[P, H, W]`` or ``[T, P, H, W]``.
+
+    >>> sides_of(np.ones((2, 1, 3)))
+    (1, 3)
+    """
+    if raster.ndim not in (3, 4):
+        raise EventError(f"frames are of shape {raster.shape}; expected [P, H, W] or [T, P, H, W]")
+    return raster.shape[-2], raster.shape[-1]
+
+
+def silenced(raster: NDArray[Any], dead: NDArray[np.bool_]) -> NDArray[Any]:
+    """A copy of frames ``[..., H, W]`` in which the pixels of ``dead``, bool ``[H, W]``, are 0.
+
+    >>> silenced(np.ones((2, 1, 2)), np.array([[True, False]])).tolist()
+    [[[0.0, 1.0]], [[0.0, 1.0]]]
+    """
+    kept = raster.copy()
+    kept[..., dead] = 0
+    return kept
+
+
 @dataclass(frozen=True)
 class DropPixel(EventTransform):
     """Drop all events of some pixels: given ones, or those that fire too often ("hot" pixels).
+
+    Of frames, given pixels become 0; a rate has no meaning there. (Tonic takes the rate for a number of events there,
+    and changes the frames that it was given.)
 
     Args:
         coordinates: pairs (x, y).
@@ -258,6 +283,7 @@ class DropPixel(EventTransform):
     hot_pixel_frequency: float | None = None
     sensor_size: SensorSize | None = None
     reasons: ClassVar[tuple[str, ...]] = ("pixel",)
+    rasters: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if (self.coordinates is None) == (self.hot_pixel_frequency is None):
@@ -272,12 +298,8 @@ class DropPixel(EventTransform):
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`DropPixel`."""
         width, height, _ = stream.size
-        data, dead = stream.data, np.zeros((height, width), np.bool_)
-        if self.coordinates is not None:
-            for x, y in self.coordinates:
-                if x < width and y < height:
-                    dead[y, x] = True
-        elif len(data):
+        data, dead = stream.data, self._given(width, height)
+        if self.coordinates is None and len(data):
             seconds = (int(data["t"].max()) - int(data["t"].min())) * 1e-6
             if not stream.checked:
                 at_live_pixels(self, stream, dead)  # refuses events outside the sensor
@@ -287,10 +309,24 @@ class DropPixel(EventTransform):
             dead &= bool(seconds)  # one moment has no rate
         return at_live_pixels(self, stream, dead)
 
+    def _given(self, width: int, height: int) -> NDArray[np.bool_]:
+        dead = np.zeros((height, width), np.bool_)
+        for x, y in self.coordinates or ():
+            if x < width and y < height:
+                dead[y, x] = True
+        return dead
+
+    def apply_raster(self, raster: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """See :class:`DropPixel`."""
+        if self.coordinates is None:
+            raise EventError("DropPixel by frequency needs events, not frames: let it come before ToFrame")
+        height, width = sides_of(raster)
+        return silenced(raster, self._given(width, height))
+
 
 @dataclass(frozen=True)
 class RandomDropPixel(EventTransform):
-    """Drop all events of pixels that are chosen at random, each with a probability.
+    """Drop all events of pixels that are chosen at random, each with a probability; of frames, too.
 
     Args:
         p: the probability.
@@ -313,9 +349,15 @@ class RandomDropPixel(EventTransform):
     seed: int | None = None
     reasons: ClassVar[tuple[str, ...]] = ("pixel",)
     random: ClassVar[bool] = True
+    rasters: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_probability("p", self.p)
+
+    def apply_raster(self, raster: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """See :class:`RandomDropPixel`."""
+        height, width = sides_of(raster)
+        return silenced(raster, (draw.uniform(width * height) < self.p).reshape(height, width))
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`RandomDropPixel`."""

@@ -13,7 +13,7 @@ from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_probability
 from spikesim.datasets.transforms.stream import Stream
-from spikesim.errors import ConfigError
+from spikesim.errors import ConfigError, EventError
 
 
 def mirrored(stream: Stream, field: Literal["x", "y"], what: str) -> NDArray[Any]:
@@ -128,6 +128,7 @@ class RandomTimeReversal(EventTransform):
     """Play a recording backward, with a probability: what got brighter now gets darker.
 
     An event at time t moves to ``t_last - t``: the recording then begins at 0, as in Tonic, and is in order of time.
+    Frames ``[T, P, ...]`` are turned along T, and along P with the polarities.
 
     Args:
         p: probability for the whole recording.
@@ -150,9 +151,18 @@ class RandomTimeReversal(EventTransform):
     flip_polarities: bool = True
     seed: int | None = None
     random: ClassVar[bool] = True
+    rasters: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_probability("p", self.p)
+
+    def apply_raster(self, raster: NDArray[Any], draw: Draw) -> NDArray[Any]:
+        """See :class:`RandomTimeReversal`."""
+        if raster.ndim not in (3, 4):
+            raise EventError(f"frames are of shape {raster.shape}; expected [T, P, X] or [T, P, H, W]")
+        if not draw.chance(self.p):
+            return raster
+        return raster[::-1, ::-1].copy() if self.flip_polarities else raster[::-1].copy()
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`RandomTimeReversal`."""

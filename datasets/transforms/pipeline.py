@@ -106,3 +106,7 @@ class Pipeline:
     def __repr__(self) -> str:
         inner = ", ".join(repr(t) for t in self.transforms)
         return f"Pipeline([{inner}]" + (f", seed={self.seed})" if self.seed is not None else ")")
+
+
+Compose = Pipeline
+"""Tonic's name for a row of transforms."""

@@ -11,7 +11,7 @@ from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_whole
-from spikesim.datasets.transforms.stream import Stream, in_order
+from spikesim.datasets.transforms.stream import Stream, in_order, joined
 from spikesim.errors import ConfigError
 
 
@@ -164,4 +164,4 @@ class UniformNoise(EventTransform):
         noise["x"], noise["y"] = draw.integers(0, width, n), draw.integers(0, height, n)
         noise["p"] = draw.integers(0, 2, n) if polarities == 2 else 0
         noise["t"] = np.sort(draw.integers(int(data["t"].min()), int(data["t"].max()) + 1, n))
-        return Applied(in_order(np.concatenate([data, noise])), (), n)
+        return Applied(in_order(joined(data, noise)), (), n)

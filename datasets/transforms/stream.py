@@ -115,6 +115,25 @@ def in_order(data: NDArray[Any], refuse: str | None = None) -> NDArray[Any]:
     return data[np.argsort(t, kind="stable")]
 
 
+def joined(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+    """Events of one dtype behind each other.
+
+    ``np.concatenate`` refuses the dtype in which CIFAR10-DVS comes, where a field has its own name as its title.
+
+    Args:
+        first: the events that come first.
+        second: the others, of the same dtype.
+
+    >>> both = joined(np.zeros(1, [("x", "i2")]), np.ones(2, [("x", "i2")]))
+    >>> both["x"].tolist()
+    [0, 1, 1]
+    """
+    both = np.empty(len(first) + len(second), first.dtype)
+    both[: len(first)] = first
+    both[len(first) :] = second
+    return both
+
+
 def like(stream: Stream, source: Any, sensor_size: SensorSize | None = None) -> Any:
     """Events in the form in which ``source`` came: a recording, or a structured array.
 
