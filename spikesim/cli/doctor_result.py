@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from spikesim.dynamics.equivalence import GRADIENTS
 from spikesim.dynamics.equivalence_cover import TOLERANCE, Case
 
 
@@ -41,7 +42,7 @@ class Result:
         tolerance = TOLERANCE[self.case.dtype]
         return {
             **asdict(self.case), "passed": self.problem is None, "problem": self.problem, "tolerance": tolerance,
-            **found, "seconds": round(self.seconds, 2),
+            "gradient_tolerance": GRADIENTS * tolerance, **found, "seconds": round(self.seconds, 2),
         }  # fmt: skip
 
 

@@ -34,6 +34,12 @@ class _TracedAtBirth(type):
         return neuron
 
 
+def _buffer(name: str, value: Any) -> Tensor:
+    """What a buffer takes over: a tensor of its own, with dtype, device and graph of the one that was given."""
+    checked = constant(name, value)
+    return value.clone() if isinstance(value, Tensor) and value.is_floating_point() else checked
+
+
 class Equations(TimeAware, metaclass=_TracedAtBirth):
     """The part of a neuron that does not run: see :class:`spikesim.dynamics.Neuron`, the class to derive from.
 
@@ -94,21 +100,33 @@ class Equations(TimeAware, metaclass=_TracedAtBirth):
             super().__setattr__(name, value)
         elif name in self.params:
             self._set_parameter(name, value)
+        elif name.startswith("initial_") and name[8:] in self.states and name in self._buffers:
+            super().__setattr__(name, _buffer(f"{type(self).__name__}: {name.replace('_', ' ', 1)}", value))
         elif name == "training":
-            # Going to and fro between training and evaluation need not record the step each time.
-            self._texts[self.training] = self._text
-            super().__setattr__(name, value)
-            self._text = self._texts.get(value)
-            self.program_text()
+            self._set_training(value)
         elif isinstance(value, Tensor):
             super().__setattr__(name, value)
         else:
             self._set_flag(name, value)
 
+    def _set_training(self, value: Any) -> None:
+        """Going to and fro between training and evaluation need not record the step each time."""
+        former: Any = self.training
+        self._texts[former] = self.program_text()
+        super().__setattr__("training", value)
+        self._text = self._texts.get(value)
+        try:
+            self.program_text()
+        except Exception:
+            super().__setattr__("training", former)
+            self._text = self._texts[former]
+            raise
+
     def _set_flag(self, name: str, value: Any) -> None:
         """A changed flag changes the equations: record them at once, and keep the former ones if that fails."""
         check_switches(type(self), {name: value})
         former = {k: v for k, v in self.__dict__.items() if k in (name, "_text", "_texts")}
+        modules = dict(self._modules)
         super().__setattr__(name, value)
         self._texts, self._text = {}, None
         try:
@@ -116,22 +134,26 @@ class Equations(TimeAware, metaclass=_TracedAtBirth):
         except Exception:
             self.__dict__.pop(name, None)
             self.__dict__.update(former)
+            self._modules.clear()
+            self._modules.update(modules)
             raise
 
     def _set_parameter(self, name: str, value: Any) -> None:
         """Give the parameter other values, within its bounds; a learnable one keeps its shape and its identity."""
-        if isinstance(value, torch.nn.Parameter):
+        owned = name in self._parameters or name in self._buffers
+        if not owned or isinstance(value, torch.nn.Parameter):
+            # torch itself takes parameters out and puts tensors in: replicas, sharding, parametrisations.
             super().__setattr__(name, value)
             return
         whole, held = f"{type(self).__name__}: {name}", getattr(self, name)
-        number = value if isinstance(value, Tensor) else constant(whole, value).to(held.device)
+        number = _buffer(whole, value)
         self.params[name].check(whole, number)
-        if name in self._buffers and number.dim() > 0:
-            super().__setattr__(name, number)
+        if name in self._buffers and (isinstance(value, Tensor) or number.dim() > 0 or held.requires_grad):
+            super().__setattr__(name, number if isinstance(value, Tensor) else number.to(held.device))
         elif number.dim() > 0 and number.shape != held.shape:
             raise ConfigError(
                 f"{whole} has shape {tuple(number.shape)}, but what is learnt has {tuple(held.shape)}; build a new "
-                f"neuron, or assign an nn.Parameter"
+                "neuron, or assign an nn.Parameter"
             )
         else:
             with torch.no_grad():

@@ -36,7 +36,7 @@ def _mark_forked() -> None:
 
 def settle_fork() -> None:
     """In a forked process: everything in sequence from now on, torch's own operations around the kernels as well."""
-    if _forked and torch.get_num_threads() > 1:
+    if _forked and not torch.compiler.is_compiling() and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
 
 

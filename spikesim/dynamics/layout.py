@@ -36,6 +36,7 @@ def dense(value: Tensor, layout: torch.memory_format) -> Tensor:
     >>> dense(torch.zeros(2, 3, 4, 5), torch.channels_last).stride()
     (60, 1, 15, 3)
     """
+    value = value.resolve_neg()
     return value if value.numel() == 1 else value.contiguous(memory_format=layout)
 
 
@@ -45,6 +46,7 @@ def readable(x: Tensor, form: str) -> Tensor:
     >>> readable(torch.zeros(1).expand(6, 4), "rows").stride()
     (4, 1)
     """
+    x = x.resolve_neg()
     if form == "steps":
         return x if x.is_contiguous() or strided(x) else x.contiguous()
     return x.contiguous(memory_format=memory_format(x))

@@ -11,6 +11,7 @@ from spikesim.dynamics.checks import check_input, check_mask, check_state
 from spikesim.dynamics.declarations import SpikeType
 from spikesim.dynamics.equations import Equations
 from spikesim.dynamics.execute import compute_dtype
+from spikesim.dynamics.launch import settle_fork
 from spikesim.dynamics.layout import Form, memory_format, strided
 from spikesim.dynamics.prepare import CLOCK, clock_of, given_state, own_state, parameter
 from spikesim.dynamics.rows import Rows, has_kernel, run_folded_reference, run_fused
@@ -141,6 +142,7 @@ class Neuron(Equations):
     def _run(
         self, x: Tensor, timesteps: int, form: Form, state: Mapping[str, Tensor] | None, mask: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        settle_fork()
         analog = not self.emits.is_spike
         work = x if x.dtype in _STORED and not (analog and x.dtype.itemsize < 4) else x.float()
         if form != "steps":

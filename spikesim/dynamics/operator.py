@@ -23,14 +23,14 @@ from spikesim.errors import GradientError
 
 
 def _arranged(
-    x: Tensor, states: list[Tensor], params: list[Tensor], mask: Tensor | None, form: str
+    x: Tensor, states: list[Tensor], params: list[Tensor], mask: Tensor | None, form: str, counted: bool
 ) -> tuple[Tensor, list[Tensor], list[Tensor], Tensor | None]:
     """What an operator was given, as its kernel reads it.
 
     An exported program has kept the form of the input that it was traced with, and may be called with one that
-    lies in memory in another way.
+    lies in memory in another way. Random numbers are ``counted`` in the order of the sample.
     """
-    x = readable(x, form)
+    x = readable(x.contiguous() if counted else x, form)
     layout = torch.contiguous_format if form == "steps" else memory_format(x)
     return x, [dense(s, layout) for s in states], [dense(p, layout) for p in params], _whole(mask)
 
@@ -57,7 +57,7 @@ def infer(
     form: str,
 ) -> list[Tensor]:
     """Emitted rows and final states."""
-    arranged = _arranged(x, states, params, mask, form)
+    arranged = _arranged(x, states, params, mask, form, clock is not None)
     return execute.forward("infer", *arranged, clock, Settings(program, timesteps, form))
 
 
@@ -80,7 +80,7 @@ def train(
     memory: str,
 ) -> list[Tensor]:
     """Emitted rows, final states and what the backward keeps; ``wrt`` names the learnable parameters."""
-    arranged = _arranged(x, states, params, mask, form)
+    arranged = _arranged(x, states, params, mask, form, clock is not None)
     return execute.forward("train", *arranged, clock, Settings(program, timesteps, form, wrt, memory))
 
 

@@ -66,7 +66,7 @@ def run_fused(program: str, rows: Rows) -> Outcome:
 
     def spread(value: Tensor) -> Tensor:
         layout = memory_format(rows.x) if rows.form != "steps" else torch.contiguous_format
-        return value.expand(rows.shape).contiguous(memory_format=layout)
+        return value.resolve_neg().expand(rows.shape).contiguous(memory_format=layout)
 
     states = [s if s.dim() == 0 and not s.requires_grad else spread(s) for s in rows.states.values()]
     params = [p if p.dim() == 0 else p.reshape(()) if p.numel() == 1 else spread(p) for p in rows.params.values()]

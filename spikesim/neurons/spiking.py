@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 from torch import Tensor
 
 from spikesim.dynamics import ATan, Neuron, Param, State, Surrogate, absolute, detach, spike, where
+from spikesim.dynamics.checks import names_of
 from spikesim.errors import ConfigError
 
 Reset = Literal["subtract", "zero", "value", "none"]
@@ -79,7 +80,8 @@ class SpikingNeuron(Neuron):
         if width is not None:
             self.params = {**self.params, "width": Param(1.0, min=1e-6)}
             values["width"] = width
-        if width is not None and "width" in ({learnable} if isinstance(learnable, str) else set(learnable)):
+        learnable = names_of(f"{type(self).__name__}: learnable", learnable)
+        if width is not None and "width" in learnable:
             raise ConfigError("width cannot be learnt: spikes do not depend on it, so it has no gradient")
         super().__init__(initial=initial, learnable=learnable, **values)
         self.surrogate = ATan() if surrogate is None else surrogate
@@ -106,6 +108,8 @@ class SpikingNeuron(Neuron):
             raise ConfigError(f"{type(self).__name__}.{name} is a method; the flag of the reset is `reset_rule`")
         if name == "refractory":
             raise ConfigError(f"refractory brings a state of its own; build a new {type(self).__name__} with it")
+        if name == "width" and "width" not in self.params:
+            raise ConfigError(f"this {type(self).__name__} was built without a width; build a new one with it")
         if name == "surrogate" and not isinstance(value, Surrogate):
             raise ConfigError(
                 f"surrogate is a {type(value).__name__}, but it must be a spikesim surrogate, e.g. ATan()"

@@ -6,7 +6,7 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from spikesim.errors import GradientError
-from spikesim.neurons import LIF
+from spikesim.neurons import LIF, EscapeLIF
 from spikesim.nn import Mean, Network
 
 
@@ -95,3 +95,32 @@ def test_one_compiled_neuron_per_channel_serves_every_size():
     compiled = torch.compile(neuron, dynamic=True, fullgraph=True)
     for shape in [(4, 2, 3), (7, 5, 3)]:
         assert torch.equal(compiled(torch.ones(shape)), neuron(torch.ones(shape)))
+
+
+@pytest.mark.parametrize("memory", ["keep", "recompute"])
+def test_a_negative_view_is_differentiated_as_its_values(memory):
+    neuron = LIF()
+    neuron.memory = memory
+    x = torch.rand(4, 3, 50) * 3
+    slopes = []
+    for rows in (x.clone().requires_grad_(), torch._neg_view(-x).requires_grad_()):
+        neuron(rows).sum().backward()
+        slopes.append(rows.grad)
+    assert torch.equal(*slopes)
+    state = {"v": torch.rand(3, 50)}
+    expected = neuron.run_rows(x.flatten(0, 1), 4, state=state)[0]
+    negative = {"v": torch._neg_view(-state["v"])}
+    assert torch.equal(neuron.run_rows(x.flatten(0, 1), 4, state=negative)[0], expected)
+
+
+def test_random_numbers_do_not_depend_on_the_layout_of_an_exported_input():
+    neuron = EscapeLIF()
+    x = torch.rand(4, 3, 5, 6, 2)
+    net = Network(nn.Sequential(neuron))
+    program = torch.export.export(net, (x,)).module()
+    found = []
+    for rows in (x, x.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)):
+        torch.manual_seed(0)
+        found.append(program(rows))
+    torch.manual_seed(0)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], net(x))

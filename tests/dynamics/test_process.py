@@ -41,14 +41,15 @@ def test_a_worker_forked_after_a_parallel_kernel_lives():
 
 FORK = """
 import os, torch
-from spikesim.neurons import LIF
+from spikesim.neurons import LI, LIF
 x = torch.full((2000, 1, 1_000), 3.0)
-neuron, total = LIF(), 0
+neuron, half = LIF(), x.bfloat16()
 total = neuron(x).sum()
 child = os.fork()
 if child == 0:
     # torch still believes in several threads here; entering a parallel region would hang or kill.
     several = torch.get_num_threads() > 1
+    LI()(half)  # converted by torch before a kernel runs
     spikes = neuron(x)
     rows = x.clone().requires_grad_()
     neuron(rows).sum().backward()

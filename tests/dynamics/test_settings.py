@@ -154,3 +154,73 @@ def test_a_state_of_another_kind_is_refused(state, message):
 def test_torch_jit_trace_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"torch\.export"):
         torch.jit.trace(LIF(), torch.rand(2, 3))
+
+
+def test_values_loaded_by_assignment_take_the_place_of_meta_tensors():
+    saved = LIF(3.0, threshold=torch.tensor([0.5, 1.5]), initial={"v": 0.25})
+    with torch.device("meta"):
+        neuron = LIF(threshold=torch.ones(2))
+    neuron.load_state_dict(saved.state_dict(), assign=True)
+    x = torch.rand(6, 3, 2) * 3
+    assert torch.equal(neuron(x), saved(x))
+
+
+def test_an_assigned_tensor_keeps_its_graph_but_is_not_shared():
+    tau = torch.tensor(3.0, requires_grad=True)
+    one, other = LIF(), LIF()
+    one.tau = tau
+    (one(torch.rand(6, 3) * 3).sum()).backward()
+    assert tau.grad is not None
+    plain = torch.tensor([2.0, 3.0])
+    one.tau, other.tau = plain, plain
+    one.tau = 5.0
+    assert plain.tolist() == other.tau.tolist() == [2.0, 3.0] and one.tau.unique().tolist() == [5.0]
+    one.tau = torch.tensor(4)
+    assert one.tau.dtype == torch.float32
+
+
+def test_what_torch_takes_out_it_may_put_back():
+    neuron = LIF(learnable="tau")
+    del neuron.tau
+    neuron.tau = torch.tensor(0.25)  # as replicas and sharding do; it acts within its bounds
+    torch.nn.utils.parametrize.register_parametrization(LIF(learnable="threshold"), "threshold", torch.nn.Softplus())
+
+
+def test_a_mode_in_which_the_step_fails_is_not_taken():
+    def step(self, x, *, v):
+        return (x if self.training else x[0]), {"v": v}
+
+    neuron = _neuron(step)
+    with pytest.raises(TraceError):
+        neuron.eval()
+    assert neuron.training and neuron(torch.ones(1, 1)).item() == 1.0
+    with pytest.raises(ConfigError):
+        neuron.memory = "all"
+
+
+def test_a_refused_module_is_not_kept():
+    def step(self, x, *, v):
+        return (x if getattr(self, "part", None) is None else x[0]), {"v": v}
+
+    neuron = _neuron(step)
+    with pytest.raises(TraceError):
+        neuron.part = torch.nn.Linear(1, 1)
+    assert "part" not in neuron._modules and neuron(torch.ones(1, 1)).item() == 1.0
+
+
+def test_an_initial_value_is_checked_when_assigned():
+    neuron = LIF()
+    for bad in (float("nan"), torch.tensor(float("nan")), "a"):
+        with pytest.raises(ConfigError, match="initial v"):
+            neuron.initial_v = bad
+    neuron.initial_v = 0.75
+    assert neuron(torch.full((1, 1), 1.25)).item() == 1.0
+
+
+def test_width_needs_a_neuron_built_with_it():
+    with pytest.raises(ConfigError, match="build a new one"):
+        LIF().width = 2.0
+    neuron = LIF(width=2.0, learnable=(name for name in ["tau"]))
+    assert neuron.tau.requires_grad
+    neuron.width = 3.0
+    assert neuron.width.item() == 3.0
