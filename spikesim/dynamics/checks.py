@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from spikesim.dynamics.declarations import Param, SpikeType, State
+from spikesim.dynamics.prepare import CLOCK
 from spikesim.dynamics.reserved import is_reserved
 from spikesim.errors import ConfigError, DeviceError, ShapeError, StateError
 
@@ -118,5 +119,6 @@ def check_state(label: str, state: Any, names: Iterable[str]) -> None:
             f"{label}: the given state is a {type(state).__name__}, but it must be a dict of tensors by name, "
             f"of {', '.join(names)}"
         )
-    if unknown := sorted(map(str, set(state) - set(names))):
+    # A clock is carried by whoever draws; of no use to others, and no sign of a mistake.
+    if unknown := sorted(map(str, set(state) - {*names, CLOCK})):
         raise StateError(f"{label}: the given state holds {', '.join(unknown)}, but the neuron has {', '.join(names)}")
