@@ -52,6 +52,14 @@ def examine(dataset: CatalogDataset, progress: Callable[[int], None] = lambda do
 
     Returns:
         What was found; recordings that cannot be read are told, not raised.
+
+    Example:
+        >>> import tempfile
+        >>> from spikesim.datasets import generate_ndigits, load
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = examine(load("nmnist", generate_ndigits(f"{folder}/ndigits", samples=20), "all"))
+        >>> found.recordings, found.unreadable
+        ({'train': 16, 'test': 4}, {})
     """
     groups = Counter(r.group for r in dataset.recordings)
     result = Examined(dict(groups), dict.fromkeys(dataset.classes, 0))

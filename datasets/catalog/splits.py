@@ -115,6 +115,13 @@ def split(
     Raises:
         ConfigError: the rule is not known, or the share no number from 0 to below 1.
         DatasetError: the dataset does not tell what the rule asks for.
+
+    Example:
+        >>> from pathlib import Path
+        >>> listing = Listing(tuple(Recording(Path(f"{k}.bin"), k % 2) for k in range(8)), ("cat", "dog"))
+        >>> made = split(listing, "random", {"random": at_random(0.25)}, validation=1 / 3)
+        >>> [len(indices) for indices in made.parts.values()]
+        [4, 2, 2]
     """
     recordings = listing.recordings
     if protocol not in rules:
@@ -173,6 +180,18 @@ def leaks(listing: Listing, found: NamedSplit) -> list[Leak]:
     """What two parts of a split have in common: the same recording, overlapping times of one file, subject or source.
 
     A shared subject is no mistake in itself (most published splits have them); a report should say so.
+
+    Args:
+        listing: the dataset.
+        found: its split.
+
+    Example:
+        >>> from pathlib import Path
+        >>> people = ("ann", "bob", "ann")
+        >>> rows = tuple(Recording(Path(f"{k}.bin"), 0, "test" if k == 2 else "train", p) for k, p in enumerate(people))
+        >>> listing = Listing(rows, ("wave",))
+        >>> leaks(listing, split(listing, "official", {"official": official}))[0].shared
+        ('ann',)
     """
     pairs = [("train", "test"), ("train", "validation"), ("validation", "test")]
     result = []
