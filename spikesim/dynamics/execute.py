@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from spikesim.dynamics.cuda_support import takes_cuda_kernels
 from spikesim.dynamics.derive import derive
-from spikesim.dynamics.launch import launch, settle_fork
+from spikesim.dynamics.launch import Launch, settle_fork
 from spikesim.dynamics.launch_cuda import launch_cuda
 from spikesim.dynamics.layout import extent, maker_like, samples_of
 from spikesim.dynamics.plan import Kernel, Mode
-from spikesim.dynamics.pool import empty
+from spikesim.dynamics.pool import Room, empty
 from spikesim.dynamics.program import parse
 
 Memory = Literal["auto", "keep", "recompute"]
@@ -75,25 +75,59 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def _launcher(x: Tensor) -> Callable[..., None]:
-    return launch_cuda if takes_cuda_kernels(x) else launch
+class _Ready(NamedTuple):
+    """A call of known sizes: what it writes, and the kernel that writes it."""
+
+    outputs: tuple[Room, ...]
+    run: Callable[..., None]
 
 
-def _kernel(mode: Mode, x: Tensor, params: list[Tensor], masked: bool, call: Settings) -> Kernel:
-    return _kernel_of(mode, x.dtype, tuple([p.numel() == 1 for p in params]), masked, call)
-
-
-@lru_cache(maxsize=4096)
-def _kernel_of(mode: Mode, dtype: torch.dtype, uniform: tuple[bool, ...], masked: bool, call: Settings) -> Kernel:
-    compute = torch.float64 if dtype == torch.float64 else torch.float32
-    return Kernel(
-        call.program, mode, _name(compute), uniform, call.learnable, masked, call.form == "constant",
-        mode == "backward" and call.recompute, storage=_name(dtype),
+def _ready(
+    mode: Mode, x: Tensor, outputs: list[Tensor], uniform: tuple[bool, ...], masked: bool, call: Settings, on_cuda: bool
+) -> _Ready:
+    """Args: ``x`` is the outermost array, and ``outputs`` are what :func:`forward_shapes` or the other made on meta."""
+    kernel = Kernel(
+        call.program, mode, _name(compute_dtype(x)), uniform, call.learnable, masked, call.form == "constant",
+        mode == "backward" and call.recompute, storage=_name(x.dtype),
     )  # fmt: skip
+    form = call.form if mode != "backward" or call.recompute else "rows"
+    covered = extent(x, call.timesteps, form, samples_of(x, call.timesteps, form), masked)
+    run = partial(launch_cuda, kernel, covered) if on_cuda else Launch(kernel, covered)
+    return _Ready(tuple(Room.like(t) for t in outputs), run)
 
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype)[6:]
+
+
+_Lie = tuple[tuple[int, ...], tuple[int, ...]]  # sizes and strides
+
+
+def _lie(tensor: Tensor) -> _Lie:
+    return tensor.shape, tensor.stride()
+
+
+@lru_cache(maxsize=4096)
+def _forward_ready(
+    mode: Mode, x: _Lie, dtype: torch.dtype, states: int, uniform: tuple[bool, ...],
+    masked: bool, call: Settings, on_cuda: bool,
+) -> _Ready:  # fmt: skip
+    stand_in = torch.empty_strided(*x, dtype=dtype, device="meta")
+    outputs = forward_shapes(mode, stand_in, [stand_in] * states, call)
+    return _ready("infer" if call.recompute else mode, stand_in, outputs, uniform, masked, call, on_cuda)
+
+
+@lru_cache(maxsize=4096)
+def _backward_ready(
+    grad_out: _Lie, x: _Lie | None, dtype: torch.dtype, states: int, params: tuple[_Lie, ...],
+    masked: bool, call: Settings, on_cuda: bool,
+) -> _Ready:  # fmt: skip
+    grad = torch.empty_strided(*grad_out, dtype=dtype, device="meta")
+    constants = [torch.empty_strided(*p, dtype=compute_dtype(grad), device="meta") for p in params]
+    outputs = backward_shapes(grad, [grad] * states, constants, call)
+    x_or_grad = grad if x is None else torch.empty_strided(*x, dtype=dtype, device="meta")
+    uniform = tuple(p.numel() == 1 for p in constants)
+    return _ready("backward", x_or_grad, outputs, uniform, masked, call, on_cuda)
 
 
 def forward_shapes(mode: Mode, x: Tensor, states: list[Tensor], call: Settings) -> list[Tensor]:
@@ -123,15 +157,14 @@ def forward(
 ) -> list[Tensor]:
     """Run forward; see :func:`forward_shapes` for what comes back."""
     settle_fork()
-    outputs = forward_shapes(mode, x, states, call)
-    count = len(states)
+    count, masked = len(states), mask is not None
+    uniform = tuple([p.numel() == 1 for p in params])
+    ready = _forward_ready(mode, _lie(x), x.dtype, count, uniform, masked, call, takes_cuda_kernels(x))
+    outputs = [room.make(x.device) for room in ready.outputs]
     finals = outputs[1 : 1 + count]
     for final, state in zip(finals, states):
         final.copy_(state)
-    kernel = _kernel("infer" if call.recompute else mode, x, params, mask is not None, call)
-    samples = samples_of(x, call.timesteps, call.form)
-    covered = extent(x, call.timesteps, call.form, samples, mask is not None)
-    _launcher(x)(kernel, [x, outputs[0], *outputs[1 + count :], *finals, *params], covered, mask, clock)
+    ready.run([x, outputs[0], *outputs[1 + count :], *finals, *params], mask, clock)
     return outputs
 
 
@@ -167,29 +200,30 @@ def backward(
         call: as in the forward.
     """
     settle_fork()
-    outputs = backward_shapes(grad_out, grad_states, params, call)
-    count, compute = len(grad_states), compute_dtype(grad_out)
+    count, masked = len(grad_states), mask is not None
+    x, states = (kept[:1], kept[1:]) if call.recompute else ([], [])
+    saved = [] if call.recompute else kept
+    ready = _backward_ready(
+        _lie(grad_out), _lie(x[0]) if x else None, grad_out.dtype, count, tuple([_lie(p) for p in params]), masked,
+        call, takes_cuda_kernels(grad_out),
+    )  # fmt: skip
+    outputs = [room.make(grad_out.device) for room in ready.outputs]
     grad_x, carried, learnt = outputs[0], outputs[1 : 1 + count], outputs[1 + count :]
     for out, incoming in zip(carried, grad_states):
         out.copy_(incoming)
-    samples = grad_out.shape[0] // call.timesteps
-    make = maker_like(grad_out, "rows")
-    sums = [make(samples, compute).zero_() for _ in learnt]
-    if call.form == "constant":
-        # Summed over steps, so in the dtype of the states.
-        grad_x = make(samples, compute).zero_()
-        rows, summed = [], [grad_x, *sums]
-    else:
-        rows, summed = [grad_x], sums
-    x, states = (kept[:1], kept[1:]) if call.recompute else ([], [])
-    saved = [] if call.recompute else kept
-    arrays = [*x, grad_out, *saved, *rows, *carried, *states, *params, *summed]
-    outermost, form = (x[0], call.form) if call.recompute else (grad_out, "rows")
-    covered = extent(outermost, call.timesteps, form, samples, mask is not None)
-    _launcher(grad_out)(_kernel("backward", grad_out, params, mask is not None, call), arrays, covered, mask, clock)
+    rows, sums = [grad_x], []
+    if learnt or call.form == "constant":
+        make, compute = maker_like(grad_out, "rows"), compute_dtype(grad_out)
+        samples = grad_out.shape[0] // call.timesteps
+        sums = [make(samples, compute).zero_() for _ in learnt]
+        if call.form == "constant":
+            # Summed over steps, so in the dtype of the states.
+            grad_x = make(samples, compute).zero_()
+            rows, sums = [], [grad_x, *sums]
+    ready.run([*x, grad_out, *saved, *rows, *carried, *states, *params, *sums], mask, clock)
     if grad_x is not outputs[0]:
         outputs[0].copy_(grad_x)
-    for out, per_neuron in zip(learnt, sums):
+    for out, per_neuron in zip(learnt, sums[len(sums) - len(learnt) :]):
         _sum_into(out, per_neuron)
     return outputs
 

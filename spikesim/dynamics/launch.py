@@ -80,55 +80,67 @@ def _recomputing_size(kernel: Kernel, extent: Extent) -> int:
     return max(min(_SCRATCH // per_neuron & -LANES, block_size(extent.features)), 64)
 
 
-def _streams(kernel: Kernel, arrays: Sequence[torch.Tensor], extent: Extent) -> bool:
-    """Whether written rows are large, and so placed that they can go round the cache."""
-    if extent.steps * extent.samples * extent.features * arrays[0].itemsize < STREAM_FROM:
-        return False
+def _streams(kernel: Kernel, extent: Extent) -> bool:
+    """Whether written rows are so large, and so cut, that they can go round the cache."""
     plan = plan_of(kernel)
-    if plan.substeps > 1 or not plan.writes or extent.features % LANES:
-        return False
-    first = len(arrays_of(kernel).reads)
-    return all(a.data_ptr() % LINE == 0 for a in arrays[first : first + len(plan.writes)])
+    itemsize = getattr(torch, kernel.dtype_of(arrays_of(kernel).reads[0])).itemsize
+    large = extent.steps * extent.samples * extent.features * itemsize >= STREAM_FROM
+    return large and plan.substeps == 1 and bool(plan.writes) and extent.features % LANES == 0
 
 
-def launch(
-    kernel: Kernel,
-    arrays: Sequence[torch.Tensor],
-    extent: Extent,
-    mask: torch.Tensor | None = None,
-    clock: torch.Tensor | None = None,
-) -> None:
-    """Run ``kernel`` in place on ``arrays``, in the order of :func:`spikesim.dynamics.plan.arrays_of`.
+class Launch:
+    """A kernel over one extent: what follows from sizes is worked out once, for all calls.
 
     Args:
         kernel: what to run; compiled on first use.
-        arrays: storage of the kernel's dtypes.
         extent: sizes and strides.
-        mask: bool ``[T, N]`` if the kernel is masked.
-        clock: int64 ``[2]`` if the kernel draws random numbers.
     """
-    updates = extent.steps * extent.samples * extent.features
-    if updates == 0:
-        return
-    if _streams(kernel, arrays, extent):
-        kernel = replace(kernel, streamed=True)
-    size = _recomputing_size(kernel, extent) if kernel.recompute else block_size(extent.features)
-    arguments = (
-        extent.steps,
-        extent.samples,
-        extent.features,
-        extent.time_stride,
-        extent.sample_stride,
-        size,
-        0 if mask is None else mask.data_ptr(),
-        0 if clock is None else clock.data_ptr(),
-        *[a.data_ptr() for a in arrays],
-    )
-    try:
-        run_blocks(compiled(kernel), arguments, updates)
-    except OSError:
-        # A function is compiled, and saved, on its first call: the disk may have filled up since.
-        run_blocks(compiled_in_memory(kernel), arguments, updates)
+
+    __slots__ = ("_kernel", "_ready", "_sizes", "_streamed", "_updates", "_written")
+
+    def __init__(self, kernel: Kernel, extent: Extent) -> None:
+        size = _recomputing_size(kernel, extent) if kernel.recompute else block_size(extent.features)
+        self._kernel = kernel
+        self._sizes = (*extent, size)
+        self._updates = extent.steps * extent.samples * extent.features
+        first = len(arrays_of(kernel).reads)
+        self._written = slice(first, first + len(plan_of(kernel).writes))
+        self._streamed = _streams(kernel, extent)
+        self._ready: dict[bool, Any] = {}
+
+    def __call__(
+        self, arrays: Sequence[torch.Tensor], mask: torch.Tensor | None = None, clock: torch.Tensor | None = None
+    ) -> None:
+        """Run in place on ``arrays``, in the order of :func:`spikesim.dynamics.plan.arrays_of`.
+
+        Args:
+            arrays: storage of the kernel's dtypes.
+            mask: bool ``[T, N]`` if the kernel is masked.
+            clock: int64 ``[2]`` if the kernel draws random numbers.
+        """
+        if self._updates == 0:
+            return
+        addresses = [a.data_ptr() for a in arrays]
+        streamed = self._streamed and not any(a % LINE for a in addresses[self._written])
+        arguments = (
+            *self._sizes,
+            0 if mask is None else mask.data_ptr(),
+            0 if clock is None else clock.data_ptr(),
+            *addresses,
+        )
+        module = self._ready.get(streamed)
+        if module is not None:
+            run_blocks(module, arguments, self._updates)
+            return
+        kernel = replace(self._kernel, streamed=True) if streamed else self._kernel
+        try:
+            module = compiled(kernel)
+            run_blocks(module, arguments, self._updates)
+        except OSError:
+            # A function is compiled, and saved, on its first call: the disk may have filled up since.
+            module = compiled_in_memory(kernel)
+            run_blocks(module, arguments, self._updates)
+        self._ready[streamed] = module
 
 
 def run_blocks(kernel: Any, arguments: tuple[int, ...], updates: int) -> None:

@@ -31,8 +31,8 @@ _FEWEST_LANES = 512  # threads per multiprocessor that such a kernel gets howeve
 
 def launch_cuda(
     kernel: Kernel,
-    arrays: Sequence[Tensor],
     extent: Extent,
+    arrays: Sequence[Tensor],
     mask: Tensor | None = None,
     clock: Tensor | None = None,
 ) -> None:
@@ -40,8 +40,8 @@ def launch_cuda(
 
     Args:
         kernel: what to run; compiled on first use.
-        arrays: storage of the kernel's dtypes, on one device.
         extent: sizes and strides.
+        arrays: storage of the kernel's dtypes, on one device.
         mask: bool ``[T, N]`` if the kernel is masked.
         clock: int64 ``[2]`` if the kernel draws random numbers.
 

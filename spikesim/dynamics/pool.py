@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -59,15 +60,13 @@ class BufferPool:
         self._leases: dict[int, _Lease] = {}  # a weak reference must itself be alive to be called
         self._lent = self._most_lent = self._waiting = self._made = 0
 
-    def take(
-        self, shape: Sequence[int], dtype: torch.dtype, layout: torch.memory_format = torch.contiguous_format
-    ) -> Tensor:
+    def take(self, shape: Sequence[int], dtype: torch.dtype, strides: Sequence[int] | None = None) -> Tensor:
         """Lend an uninitialised tensor.
 
         Args:
             shape: sizes, at least one element in all.
             dtype: of the tensor.
-            layout: memory format.
+            strides: of a layout without gaps; None for the contiguous one.
         """
         bytes_ = math.prod(shape) * dtype.itemsize
         with self._lock:
@@ -82,7 +81,8 @@ class BufferPool:
         self._leases[id(buffer)] = lease
         storage = torch.from_numpy(owner).untyped_storage()
         # Not a view of the array's tensor: what a kernel returns may be changed in place.
-        return torch.empty(0, dtype=dtype, device="cpu").set_(storage, 0, tuple(shape), _strides(tuple(shape), layout))
+        strides = _strides(tuple(shape), torch.contiguous_format) if strides is None else strides
+        return torch.empty(0, dtype=dtype, device="cpu").set_(storage, 0, tuple(shape), strides)
 
     def _take_back(self, lease: weakref.ref[np.ndarray]) -> None:
         # In any thread, at any time: nothing here may wait for a lock.
@@ -159,6 +159,30 @@ POOL = BufferPool()
 os.register_at_fork(after_in_child=POOL.forget_lock)
 
 
+class Room(NamedTuple):
+    """A tensor yet to be made: of known size, layout and dtype.
+
+    >>> Room.like(torch.zeros(2, 3)).make(torch.device("cpu")).stride()
+    (3, 1)
+    """
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+    large: bool
+
+    @classmethod
+    def like(cls, tensor: Tensor) -> Room:
+        """Room for another such tensor."""
+        return cls(tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.nbytes >= SMALLEST)
+
+    def make(self, device: torch.device) -> Tensor:
+        """An uninitialised tensor: from the pool if it is large, else from torch."""
+        if self.large and device.type == "cpu" and os.environ.get(SWITCH) != "0":
+            return POOL.take(self.shape, self.dtype, self.strides)
+        return torch.empty_strided(self.shape, self.strides, dtype=self.dtype, device=device)
+
+
 def empty(like: Tensor, shape: Sequence[int], dtype: torch.dtype, layout: torch.memory_format) -> Tensor:
     """An uninitialised tensor on the device of ``like``: from the pool if it is large and real, else from torch.
 
@@ -171,5 +195,5 @@ def empty(like: Tensor, shape: Sequence[int], dtype: torch.dtype, layout: torch.
         and like.device.type == "cpu"
         and os.environ.get(SWITCH) != "0"
     ):
-        return POOL.take(shape, dtype, layout)
+        return POOL.take(shape, dtype, _strides(tuple(shape), layout))
     return torch.empty(shape, dtype=dtype, device=like.device, memory_format=layout)

@@ -37,7 +37,7 @@ def test_sizes_and_addresses_on_the_current_stream(launched):
     arrays = [torch.zeros(3 * 300) for _ in range(4)]
     mask, clock = torch.ones(3, 300, dtype=torch.bool), torch.zeros(2, dtype=torch.int64)
     kernel = _kernel(masked=True)
-    launch_cuda.launch_cuda(kernel, arrays, Extent(3, 300, 1, 300, 1), mask, clock)
+    launch_cuda.launch_cuda(kernel, Extent(3, 300, 1, 300, 1), arrays, mask, clock)
     ((how, numbers),) = launched
     assert how == (compiled, kernel, 3, 77, torch.device("cpu"))  # 300 neurons are three blocks of 128 threads
     assert numbers == (3, 300, 1, 300, 1, mask.data_ptr(), clock.data_ptr(), 0, *(a.data_ptr() for a in arrays))
@@ -55,7 +55,7 @@ def test_a_full_disk_is_no_error(launched, monkeypatch):
         return run
 
     monkeypatch.setattr(launch_cuda, "_configured", configured)
-    launch_cuda.launch_cuda(_kernel(), [torch.zeros(4)], Extent(1, 1, 4, 4, 0))
+    launch_cuda.launch_cuda(_kernel(), Extent(1, 1, 4, 4, 0), [torch.zeros(4)])
     assert used == [compiled, compiled_in_memory]
 
 
@@ -79,5 +79,5 @@ def test_sub_steps_multiply_the_scratch(launched):
 
 
 def test_nothing_to_do_is_not_launched(launched):
-    launch_cuda.launch_cuda(_kernel(), [torch.zeros(0)], Extent(3, 0, 5, 0, 0))
+    launch_cuda.launch_cuda(_kernel(), Extent(3, 0, 5, 0, 0), [torch.zeros(0)])
     assert launched == []

@@ -224,7 +224,7 @@ def test_arrays_on_two_devices_are_refused():
     kernel = Kernel(LI().program_text(), "infer", "float32", (True,))
     arrays = [torch.zeros(4), torch.zeros(4), torch.zeros(1), torch.zeros((), device="meta")]
     with pytest.raises(DeviceError, match=r"cpu and meta.*net\.to\(x\.device\)"):
-        launch_cuda.launch_cuda(kernel, arrays, Extent(4, 1, 1, 1, 0))
+        launch_cuda.launch_cuda(kernel, Extent(4, 1, 1, 1, 0), arrays)
 
 
 def test_a_network_in_one_piece_of_compiled_code(launches):
