@@ -14,6 +14,7 @@ from spikesim.dynamics.execute import compute_dtype
 from spikesim.dynamics.launch import settle_fork
 from spikesim.dynamics.layout import Form, memory_format, strided
 from spikesim.dynamics.prepare import CLOCK, clock_of, given_state, own_state, parameter
+from spikesim.dynamics.repeated import remember, repeat, signature_of
 from spikesim.dynamics.rows import Rows, has_kernel, run_folded_reference, run_fused
 from spikesim.errors import GradientError, ReuseError, TimestepsError
 
@@ -142,6 +143,9 @@ class Neuron(Equations):
     def _run(
         self, x: Tensor, timesteps: int, form: Form, state: Mapping[str, Tensor] | None, mask: Tensor | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        repeated = signature_of(self, x, timesteps, form) if state is None and mask is None else None
+        if repeated is not None and (outcome := repeat(self, x, repeated)) is not None:
+            return outcome
         settle_fork()
         analog = not self.emits.is_spike
         work = x if x.dtype in _STORED and not (analog and x.dtype.itemsize < 4) else x.float()
@@ -176,6 +180,8 @@ class Neuron(Equations):
         )
         if has_kernel(work):
             out, final = run_fused(self.program_text(), rows)
+            if repeated is not None and work is x:
+                remember(repeated, self.program_text(), rows)
         else:
             out, final = run_folded_reference(self.equations(), self.program_text(), rows)
         if clock is not None:

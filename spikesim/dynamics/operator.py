@@ -233,12 +233,26 @@ def is_plain(x: Tensor) -> bool:
     )
 
 
+def eager_infer(
+    x: Tensor, states: list[Tensor], params: list[Tensor], mask: Tensor | None, clock: Tensor | None, call: Settings
+) -> Any:
+    """Emitted rows and final states of a plain input."""
+    return execute.forward("infer", x, states, params, mask, clock, call)
+
+
+def eager_train(
+    x: Tensor, states: list[Tensor], params: list[Tensor], mask: Tensor | None, clock: Tensor | None, call: Settings
+) -> Any:
+    """Emitted rows and final states of a plain input, differentiable."""
+    return _Eager.apply(mask, clock, call, len(states), x, *states, *params)  # type: ignore[no-untyped-call]
+
+
 def call_infer(
     x: Tensor, states: list[Tensor], params: list[Tensor], mask: Tensor | None, clock: Tensor | None, call: Settings
 ) -> Any:
     """Emitted rows and final states, by the shortest way."""
     if is_plain(x):
-        return execute.forward("infer", x, states, params, mask, clock, call)
+        return eager_infer(x, states, params, mask, clock, call)
     return infer(x, states, params, mask, clock, call.program, call.timesteps, call.form)
 
 
@@ -247,5 +261,5 @@ def call_train(
 ) -> Any:
     """Emitted rows and final states, differentiable, by the shortest way."""
     if is_plain(x):
-        return _Eager.apply(mask, clock, call, len(states), x, *states, *params)  # type: ignore[no-untyped-call]
+        return eager_train(x, states, params, mask, clock, call)
     return train(x, states, params, mask, clock, *call)

@@ -40,7 +40,7 @@ def own_state(
     if initial.device.type == "meta" and device.type != "meta":
         raise DeviceError(f"{label}: initial {name} is on meta and has no values; load the neuron's values first")
     if initial.dim() > 0:
-        initial = _along_channels(initial, shape)
+        initial = along_channels(initial, shape)
         _require_fit(f"{label}: initial {name}", initial, shape)
     return _cast(initial, device, dtype)
 
@@ -72,7 +72,7 @@ def parameter(label: str, name: str, value: Tensor, like: Tensor, dtype: torch.d
     if value.dtype != dtype:
         value = value.to(dtype=dtype)
     if value.dim() > 0:
-        value = _along_channels(value, shape)
+        value = along_channels(value, shape)
         _require_fit(f"{label}: {name}", value, shape)
     return value
 
@@ -89,7 +89,7 @@ def bounded(value: Tensor, low: float | None, high: float | None) -> Tensor:
     return _Bounded.apply(value, low, high)  # type: ignore[no-untyped-call]
 
 
-def _along_channels(value: Tensor, shape: Sequence[int]) -> Tensor:
+def along_channels(value: Tensor, shape: Sequence[int]) -> Tensor:
     """One value per channel lies along the first axis of a sample, which is the last of a flat one."""
     return value.reshape(-1, *[1] * (len(shape) - 2)) if value.dim() == 1 and len(shape) > 2 else value
 

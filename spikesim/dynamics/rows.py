@@ -53,7 +53,7 @@ def has_kernel(x: Tensor) -> bool:
     """
     if os.environ.get("SPIKESIM_DISABLE_JIT") == "1":
         return False
-    if x.device.type not in ("cpu", "cuda") or (x.device.type == "cuda" and not has_cuda_kernels()):
+    if not x.is_cpu and not (x.is_cuda and has_cuda_kernels()):
         return False
     if torch.compiler.is_compiling():
         return True
@@ -71,13 +71,19 @@ def run_fused(program: str, rows: Rows) -> Outcome:
     states = [s if s.dim() == 0 and not s.requires_grad else spread(s) for s in rows.states.values()]
     params = [p if p.dim() == 0 else p.reshape(()) if p.numel() == 1 else spread(p) for p in rows.params.values()]
     mask = rows.mask.contiguous() if rows.mask is not None else None
-    if torch.is_grad_enabled() and any(t.requires_grad for t in (rows.x, *states, *params)):
-        wrt = [k for k, v in zip(rows.params, params) if v.requires_grad]
-        call = Settings(program, rows.timesteps, rows.form, ",".join(wrt), rows.memory)
-        out = call_train(rows.x, states, params, mask, rows.clock, call)
-    else:
-        out = call_infer(rows.x, states, params, mask, rows.clock, Settings(program, rows.timesteps, rows.form))
+    settings, train = settings_of(program, rows)
+    run = call_train if train else call_infer
+    out = run(rows.x, states, params, mask, rows.clock, settings)
     return out[0], dict(zip(rows.states, out[1:]))
+
+
+def settings_of(program: str, rows: Rows) -> tuple[Settings, bool]:
+    """The settings of a run, and whether a gradient is wanted of it."""
+    starts = (rows.x, *rows.states.values(), *rows.params.values())
+    if not (torch.is_grad_enabled() and any(t.requires_grad for t in starts)):
+        return Settings(program, rows.timesteps, rows.form), False
+    wrt = [k for k, v in rows.params.items() if v.requires_grad]
+    return Settings(program, rows.timesteps, rows.form, ",".join(wrt), rows.memory), True
 
 
 def run_folded_reference(step: Step, program: str, rows: Rows) -> Outcome:
