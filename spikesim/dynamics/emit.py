@@ -48,7 +48,7 @@ def emit(kernel: Kernel, title: str = "neuron", on_disk: bool = True) -> str:
         "from spikesim.dynamics.cpu_math import (",
         f"    {', '.join(sorted(FUNCTIONS))},",
         ")",
-        "from spikesim.dynamics.memory import NoAlias, pointer as _pointer, settle as _settle, stream as _stream",
+        "from spikesim.dynamics.memory import NoAlias, pointer as _pointer, settle as _settle, stream as _stream, wide as _wide",
         "from spikesim.dynamics.memory import from_bfloat16, from_float16, to_bfloat16, to_float16",
         f"real = np.{kernel.dtype}",
         f"_on_disk = {on_disk}",
@@ -93,9 +93,10 @@ def step_function(kernel: Kernel, plan: Plan, name: str, streamed: bool = False)
     loop += assignments(writer, {k: v for k, v in plan.updates.items() if k != v}, "{target}_row[_i] = {value}")
     head = f"def {name}({', '.join(_step_arguments(plan, uniform, writer, streamed))}):"
     if not streamed:
-        return [head, "    for _i in range(_n):", *indent(loop or ["pass"], 2)]
+        return [head, "    _wide()", "    for _i in range(_n):", *indent(loop or ["pass"], 2)]
     return [
         head,
+        "    _wide()",
         f"    for _at in range(0, _n, {LANES}):",
         f"        for _j in range({LANES}):",
         # Unsigned, since an index that might be negative is no plain stride to the vectoriser.
