@@ -155,22 +155,22 @@ def _reduction(real: Any) -> tuple[Any, ...]:
 
 
 def _polynomial(coefficients: tuple[Any, ...]) -> Callable[[Any], Any]:
-    """Build ``r -> c0 + c1 r + c2 r^2 + ...`` pairwise (Estrin): a shorter chain than one coefficient after another."""
-    count = len(coefficients)
-    if count == 1:
-        only = coefficients[0]
-        return njit(error_model="numpy", forceinline=True)(lambda r: only)
-    half = 1 << ((count - 1).bit_length() - 1)
-    low, high, doublings = _polynomial(coefficients[:half]), _polynomial(coefficients[half:]), half.bit_length() - 1
+    """Build ``r -> c0 + c1 r + c2 r^2 + ...`` pairwise (Estrin): a shorter chain than one coefficient after another.
 
-    @njit(error_model="numpy", forceinline=True)
-    def value(r: Any) -> Any:
-        power = r
-        for _ in range(doublings):
-            power = power * power
-        return _multiply_add(high(r), power, low(r))
+    Written out and compiled as one function, since each function costs Numba a twentieth of a second.
+    """
 
-    return value
+    def value(first: int, count: int) -> str:
+        if count == 1:
+            return f"c{first}"
+        half = 1 << ((count - 1).bit_length() - 1)
+        return f"fma({value(first + half, count - half)}, r{half}, {value(first, half)})"
+
+    powers = [f"    r{2 * k} = r{k} * r{k}" for k in (1, 2, 4) if 2 * k < len(coefficients)]
+    source = ["def polynomial(r1):", *powers, f"    return {value(0, len(coefficients))}"]
+    names = {f"c{k}": c for k, c in enumerate(coefficients)} | {"fma": _multiply_add}
+    exec("\n".join(source), names)
+    return njit(error_model="numpy", forceinline=True)(names["polynomial"])  # type: ignore[no-any-return]
 
 
 def _expm1_parts(real: Any) -> Callable[[Any], Any]:
@@ -248,3 +248,29 @@ def _tanh(x: Any) -> Any:
 
 def _number(kind: Any, value: float) -> Any:
     return (np.float32 if kind == types.float32 else np.float64)(value)
+
+
+@njit(error_model="numpy")
+def row_sum(row: Any) -> Any:
+    """Sum of a row in float64, in an order that its length alone decides: eight sums side by side, then these."""
+    a = b = c = d = e = f = g = h = 0.0
+    whole = np.uint64(row.size // 8 * 8)
+    for i in range(np.uint64(0), whole, np.uint64(8)):
+        a += row[i]
+        b += row[i + np.uint64(1)]
+        c += row[i + np.uint64(2)]
+        d += row[i + np.uint64(3)]
+        e += row[i + np.uint64(4)]
+        f += row[i + np.uint64(5)]
+        g += row[i + np.uint64(6)]
+        h += row[i + np.uint64(7)]
+    for i in range(whole, np.uint64(row.size)):
+        a += row[i]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+@njit(error_model="numpy")
+def blank(row: Any) -> None:
+    """Fill a row with zeros; NumPy's own way takes Numba half a second to compile."""
+    for i in range(row.size):
+        row[i] = 0

@@ -45,10 +45,12 @@ def emit(kernel: Kernel, title: str = "neuron", on_disk: bool = True) -> str:
         "import numpy as np",
         "from numba import carray, njit, prange",
         "from spikesim.dynamics.counter import key as _key, uniform as _uniform",
+        "from spikesim.dynamics.cpu_math import blank as _blank, row_sum as _row_sum",
         "from spikesim.dynamics.cpu_math import (",
         f"    {', '.join(sorted(FUNCTIONS))},",
         ")",
-        "from spikesim.dynamics.memory import NoAlias, pointer as _pointer, settle as _settle, stream as _stream, wide as _wide",
+        "from spikesim.dynamics.memory import NoAlias, pointer as _pointer, settle as _settle, stream as _stream",
+        "from spikesim.dynamics.memory import flush as _flush, restore as _restore, wide as _wide",
         "from spikesim.dynamics.memory import from_bfloat16, from_float16, to_bfloat16, to_float16",
         f"real = np.{kernel.dtype}",
         f"_on_disk = {on_disk}",
@@ -151,14 +153,14 @@ def adds_up(plan: Plan, array: str) -> bool:
 def _block(kernel: Kernel, plan: Plan, arrays: Arrays) -> list[str]:
     backward = kernel.mode == "backward"
     uniform = _uniform(kernel, plan)
-    totals = {a: f"_total_{a}" for a in _totals(kernel, plan)}
-    call = [*_keys(plan), _call(plan, uniform, "step", totals, streamed=kernel.streamed)]
+    rows = _own_rows(kernel, plan)
+    call = [*_keys(plan), _call(plan, uniform, "step", rows, streamed=kernel.streamed)]
     return [
         f"def block({_block_arguments(arrays)}):",
         *indent([*_uniform_values(plan, uniform), *_stretch(), *_lines(kernel, plan)], 1),
         f"    for _t in {_order('_steps', backward)}:",
         *indent(_masked(kernel, plan, _time_step(kernel, plan, call, backward)), 2),
-        *(["    _settle()"] if kernel.streamed else []),
+        *indent(_ended(kernel, plan), 1),
     ]
 
 
@@ -170,7 +172,7 @@ def _recomputing_block(kernel: Kernel, plan: Plan, arrays: Arrays) -> list[str]:
     uniform = _uniform(kernel, plan)
     rows = {a: f"_scratch_{a}[_t * {plan.substeps} + _k]" for a in again.writes}
     rows |= {s: f"_state_{s}" for s in again.carried}
-    rows |= {a: f"_total_{a}" for a in _totals(kernel, plan)}
+    rows |= _own_rows(kernel, plan)
     forward = [*_keys(again), _call(again, uniform, "again", rows)]
     back = [*_keys(plan), _call(plan, uniform, "step", rows, streamed=kernel.streamed)]
     unmasked = ["if _mask[_t * _samples + _sample] == 0:", "    continue"] if kernel.masked else []
@@ -183,18 +185,37 @@ def _recomputing_block(kernel: Kernel, plan: Plan, arrays: Arrays) -> list[str]:
         *indent([*unmasked, *_substeps(again, forward, backward=False)], 2),
         "    for _t in range(_steps - 1, -1, -1):",
         *indent(_masked(kernel, plan, _time_step(kernel, plan, back, backward=True)), 2),
-        *(["    _settle()"] if kernel.streamed else []),
+        *indent(_ended(kernel, plan), 1),
     ]
 
 
+def _own_rows(kernel: Kernel, plan: Plan) -> dict[str, str]:
+    """Arrays of which a block has a row of its own."""
+    rows = {a: f"_total_{a}" for a in _totals(kernel, plan)}
+    return rows | {a: f"_sum_{a}" for a in kernel.shared_sums}
+
+
+def _ended(kernel: Kernel, plan: Plan) -> list[str]:
+    """What a block does after its last step."""
+    sums = [f"{a}_all[_block] = _row_sum(_sum_{a})" for a in plan.sums if a in kernel.shared_sums]
+    return [*sums, "_restore(_former)", *(["_settle()"] if kernel.streamed else [])]
+
+
 def _stretch() -> list[str]:
-    return ["_neurons = _samples * _features", "_first = _sample * _features + _begin", "_n = _end - _begin"]
+    return [
+        "_former = _flush()",
+        "_neurons = _samples * _features",
+        "_first = _sample * _features + _begin",
+        "_n = _end - _begin",
+    ]
 
 
 def _lines(kernel: Kernel, plan: Plan) -> list[str]:
-    """Where a streamed step gathers its results, and sub-steps add theirs up."""
+    """Where a streamed step gathers its results, sub-steps add theirs up, and gradients of a number do."""
     lines = [f"_line_{a} = np.empty({LANES}, {_element(kernel, a)})" for a in plan.writes if kernel.streamed]
-    return [*lines, *(f"_total_{a} = np.empty(_n, real)" for a in _totals(kernel, plan))]
+    lines += [f"_total_{a} = np.empty(_n, real)" for a in _totals(kernel, plan)]
+    own = [a for a in plan.sums if a in kernel.shared_sums]
+    return [*lines, *(line for a in own for line in (f"_sum_{a} = np.empty(_n, real)", f"_blank(_sum_{a})"))]
 
 
 def _time_step(kernel: Kernel, plan: Plan, call: list[str], backward: bool) -> list[str]:
@@ -228,7 +249,7 @@ def _masked(kernel: Kernel, plan: Plan, lines: list[str]) -> list[str]:
 
 
 def _block_arguments(arrays: Arrays) -> str:
-    sizes = ["_sample", "_begin", "_end", *SIZES[:5], "_mask", "_clock"]
+    sizes = ["_block", "_sample", "_begin", "_end", *SIZES[:5], "_mask", "_clock"]
     return ", ".join([*sizes, *(f"{a}_all" for a in arrays.names)])
 
 
@@ -267,6 +288,8 @@ def _call(plan: Plan, uniform: set[str], name: str, rows: dict[str, str] | None 
 
 
 def _element(kernel: Kernel, array: str) -> str:
+    if array in kernel.shared_sums:
+        return "np.float64"
     dtype = kernel.dtype_of(array)
     return "np.uint16" if dtype in _HALF else f"np.{dtype}"
 
@@ -279,17 +302,17 @@ def _drivers(kernel: Kernel, arrays: Arrays) -> list[str]:
     sizes = dict.fromkeys(arrays.names, "_samples * _features")
     sizes |= dict.fromkeys((*arrays.reads, *arrays.writes), "_steps * _samples * _features")
     sizes |= {a: f"_steps * {program.substeps} * _samples * _features" for a in arrays.names if a.startswith("saved_")}
-    sizes |= dict.fromkeys(uniform, "1")
+    sizes |= dict.fromkeys(uniform, "1") | dict.fromkeys(kernel.shared_sums, "_blocks")
     sizes |= dict.fromkeys(outer, "(_steps - 1) * _time_stride + (_samples - 1) * _sample_stride + _features")
-    views = [f"{a}_all = carray(_pointer({a}_at), ({sizes[a]},), {_element(kernel, a)})" for a in arrays.names]
+    views = ["_parts = (_features + _size - 1) // _size", "_blocks = _samples * _parts"]
+    views += [f"{a}_all = carray(_pointer({a}_at), ({sizes[a]},), {_element(kernel, a)})" for a in arrays.names]
     views.append(f"_mask = carray(_pointer(_mask_at), ({'_steps * _samples' if kernel.masked else '1'},), np.uint8)")
     views.append("_clock = carray(_pointer(_clock_at), (2,), np.int64)")
-    views += ["_parts = (_features + _size - 1) // _size", "_blocks = _samples * _parts"]
     wholes = ", ".join(["_mask", "_clock", *(f"{a}_all" for a in arrays.names)])
     loop = [
         "    _sample, _begin = _b // _parts, _b % _parts * _size",
         "    _end = min(_features, _begin + _size)",
-        f"    block(_sample, _begin, _end, {', '.join(SIZES[:5])}, {wholes})",
+        f"    block(_b, _sample, _begin, _end, {', '.join(SIZES[:5])}, {wholes})",
     ]
     addresses = ", ".join([*SIZES, *(f"{a}_at" for a in arrays.names)])
     functions = ["step", "again"] if plan.again is not None else ["step"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from spikesim.dynamics.derive import derive
 from spikesim.dynamics.launch import Launch, settle_fork
 from spikesim.dynamics.launch_cuda import launch_cuda
 from spikesim.dynamics.layout import extent, maker_like, samples_of
-from spikesim.dynamics.plan import Kernel, Mode
+from spikesim.dynamics.plan import Kernel, Mode, arrays_of
 from spikesim.dynamics.pool import Room, empty
 from spikesim.dynamics.program import parse
 
@@ -76,9 +76,10 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 
 
 class _Ready(NamedTuple):
-    """A call of known sizes: what it writes, and the kernel that writes it."""
+    """A call of known sizes: what it returns, what it adds gradients up in, and the kernel that does both."""
 
     outputs: tuple[Room, ...]
+    sums: tuple[Room, ...]
     run: Callable[..., None]
 
 
@@ -91,9 +92,16 @@ def _ready(
         mode == "backward" and call.recompute, storage=_name(x.dtype),
     )  # fmt: skip
     form = call.form if mode != "backward" or call.recompute else "rows"
-    covered = extent(x, call.timesteps, form, samples_of(x, call.timesteps, form), masked)
-    run = partial(launch_cuda, kernel, covered) if on_cuda else Launch(kernel, covered)
-    return _Ready(tuple(Room.like(t) for t in outputs), run)
+    samples = samples_of(x, call.timesteps, form)
+    covered = extent(x, call.timesteps, form, samples, masked)
+    run: Any = partial(launch_cuda, kernel, covered) if on_cuda else Launch(kernel, covered)
+    sums = []
+    if mode == "backward":
+        per_neuron = maker_like(x, form)(samples, compute_dtype(x))
+        for name in arrays_of(kernel).sums:
+            shared = not on_cuda and name in kernel.shared_sums
+            sums.append(torch.empty(run.blocks, dtype=torch.float64, device="meta") if shared else per_neuron)
+    return _Ready(tuple(map(Room.like, outputs)), tuple(map(Room.like, sums)), run)
 
 
 def _name(dtype: torch.dtype) -> str:
@@ -211,28 +219,22 @@ def backward(
     grad_x, carried, learnt = outputs[0], outputs[1 : 1 + count], outputs[1 + count :]
     for out, incoming in zip(carried, grad_states):
         out.copy_(incoming)
-    rows, sums = [grad_x], []
-    if learnt or call.form == "constant":
-        make, compute = maker_like(grad_out, "rows"), compute_dtype(grad_out)
-        samples = grad_out.shape[0] // call.timesteps
-        sums = [make(samples, compute).zero_() for _ in learnt]
-        if call.form == "constant":
-            # Summed over steps, so in the dtype of the states.
-            grad_x = make(samples, compute).zero_()
-            rows, sums = [], [grad_x, *sums]
+    sums = [room.make(grad_out.device).zero_() for room in ready.sums]
+    rows = [grad_x] if call.form != "constant" else []  # else it is one of the sums, in the dtype of the states
     ready.run([*x, grad_out, *saved, *rows, *carried, *states, *params, *sums], mask, clock)
-    if grad_x is not outputs[0]:
-        outputs[0].copy_(grad_x)
-    for out, per_neuron in zip(learnt, sums[len(sums) - len(learnt) :]):
-        _sum_into(out, per_neuron)
+    if call.form == "constant":
+        grad_x.copy_(sums[0])
+    for out, summed in zip(learnt, sums[len(sums) - len(learnt) :]):
+        _sum_into(out, summed)
     return outputs
 
 
-def _sum_into(out: Tensor, per_neuron: Tensor) -> None:
+def _sum_into(out: Tensor, summed: Tensor) -> None:
+    """From one value per neuron, or from one per block."""
     if out.numel() != 1:
-        out.copy_(per_neuron)
+        out.copy_(summed)
     elif out.device.type == "cpu":
         # NumPy adds in one fixed order; torch's sum depends on the number of threads.
-        out.fill_(float(per_neuron.reshape(-1).numpy().sum(dtype="float64")))
+        out.fill_(float(summed.reshape(-1).numpy().sum(dtype="float64")))
     else:
-        out.copy_(per_neuron.sum(dtype=torch.float64).reshape(out.shape))
+        out.copy_(summed.sum(dtype=torch.float64).reshape(out.shape))

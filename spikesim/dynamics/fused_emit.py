@@ -55,7 +55,8 @@ def emit_fused(kernel: FusedKernel, on_disk: bool = True) -> str:
             f"from spikesim.dynamics.cpu_math import {', '.join(sorted(FUNCTIONS))}",
             "from spikesim.dynamics.fused_rows import prefetch as _prefetch, repeated as _repeated, rows as _rows",
             "from spikesim.dynamics.fused_rows import spill as _spill, total as _total, workspace as _workspace",
-            "from spikesim.dynamics.memory import NoAlias, pointer as _pointer, settle as _settle",
+            "from spikesim.dynamics.memory import NoAlias, pointer as _pointer, settle as _settle, wide as _wide",
+            "from spikesim.dynamics.memory import flush as _flush, restore as _restore",
             f"real = np.{kernel.dtype}",
             f"_on_disk = {on_disk}",
             f'_functions = _rows("{kernel.storage}")',
@@ -95,10 +96,12 @@ def _forward(kernel: FusedKernel, plan: FusedPlan) -> list[str]:
     return [
         *_work_header(kernel),
         *indent(_allocated(kernel, plan), 1),
+        "    _former = _flush()",
         "    for _tile in range(_from, _until):",
         *indent(_bounds(kernel), 2),
         "        for _t in range(_steps):",
         *indent(_chunks(kernel, chunk, after=pooled), 3),
+        "    _restore(_former)",
         "    if _stream:",
         "        _settle()",
     ]
@@ -153,6 +156,7 @@ def _backward(kernel: FusedKernel, plan: FusedPlan) -> list[str]:
     return [
         *_work_header(kernel),
         *indent(_allocated(kernel, plan), 1),
+        "    _former = _flush()",
         "    for _tile in range(_from, _until):",
         *indent(_bounds(kernel), 2),
         *indent([f"{s}[:] = 0" for s in sums], 2),
@@ -160,6 +164,7 @@ def _backward(kernel: FusedKernel, plan: FusedPlan) -> list[str]:
         "        for _t in range(_steps - 1, -1, -1):",
         *indent(_chunks(kernel, chunk, before=incoming), 3),
         *indent([f"_total({s}, _partial_all[_tile, {k}])" for k, s in enumerate(sums)], 2),
+        "    _restore(_former)",
         "    if _stream:",
         "        _settle()",
     ]

@@ -40,6 +40,12 @@ class Kernel:
     streamed: bool = False
     storage: str = ""
 
+    @property
+    def shared_sums(self) -> frozenset[str]:
+        """Gradients of single numbers: on the CPU every block hands over one float64, added up over its neurons."""
+        shared = {p for p, u in zip(parse(self.program).params, self.uniform) if u}
+        return frozenset(grad_of(p) for p in self.wrt if p in shared and self.mode == "backward")
+
     def dtype_of(self, array: str) -> str:
         """Dtype of an array of the kernel, by its name."""
         outer = ("x", "output", GRAD_OUTPUT) if self.constant else ("x", "output", GRAD_OUTPUT, "grad_x")
@@ -100,7 +106,8 @@ class Arrays:
         carried: states (or their gradients), one value per neuron, in and out.
         starts: initial states of a backward that recomputes, one value per neuron.
         params: parameters, one value or one per neuron.
-        sums: gradients that are summed over steps, one value per neuron.
+        sums: gradients that are summed over steps, one value per neuron; on the CPU one per block for a parameter
+            that is one number.
     """
 
     reads: tuple[str, ...]
