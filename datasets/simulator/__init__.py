@@ -1,6 +1,7 @@
 """Events from frames: the pixel model, a camera that is shown movies, and scenes whose motion is known."""
 
 from spikesim.datasets.simulator.model import PixelModel
+from spikesim.datasets.simulator.movies import Movie, open_movie
 from spikesim.datasets.simulator.pictures import move_picture, rotate, saccade, translate
 from spikesim.datasets.simulator.scene import Motion, Scene
 from spikesim.datasets.simulator.shapes import moving_bar, moving_dots, moving_grating
@@ -10,6 +11,7 @@ from spikesim.datasets.simulator.stream import EventSimulator, Simulated, simula
 __all__ = [
     "EventSimulator",
     "Motion",
+    "Movie",
     "PixelModel",
     "Scene",
     "Simulated",
@@ -17,6 +19,7 @@ __all__ = [
     "moving_bar",
     "moving_dots",
     "moving_grating",
+    "open_movie",
     "rotate",
     "saccade",
     "simulate_events",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spikesim.datasets.checks import SensorSize, check_sensor_size
 from spikesim.datasets.events import Events
 from spikesim.datasets.simulator.model import PixelModel
-from spikesim.datasets.simulator.stream import simulate_stream
+from spikesim.datasets.simulator.stream import EventSimulator, joined
 from spikesim.errors import ConfigError, EventError
 
 _PIECE = 2**21  # pixels of all frames that are drawn at a time
@@ -60,9 +60,9 @@ class Scene:
         Raises:
             ConfigError: the model has noise as a share of the signal.
         """
-        parts = list(simulate_stream(self.pieces(), model or PixelModel.preset("clean"), seed=seed))
-        data = np.concatenate([part.data for part in parts])
-        return Motion(Events._trusted(data, self.sensor_size), self)
+        camera = EventSimulator(model or PixelModel.preset("clean"), seed=seed)
+        parts = [camera.push(frames, times) for frames, times in self.pieces()]
+        return Motion(*joined([*parts, camera.finish()]), self)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Motion:
 
     Attributes:
         events: the recording.
+        noise: which events are shot noise or come from a hot pixel, bool ``[N]``.
         scene: what was before the camera.
 
     Example:
@@ -81,6 +82,7 @@ class Motion:
     """
 
     events: Events
+    noise: NDArray[np.bool_]
     scene: Scene
 
     def flow(self, first: int = 0, last: int | None = None) -> NDArray[np.float32]:

@@ -139,7 +139,7 @@ class EventSimulator:
         if len(movie) == 0:
             return Simulated(Events.empty((movie.shape[2], movie.shape[1], 2)), np.empty(0, np.bool_))
         pieces = [self._step(movie[first:last], times[first:last]) for first, last in self._cuts(movie)]
-        return pieces[0] if len(pieces) == 1 else _joined(pieces)
+        return pieces[0] if len(pieces) == 1 else joined(pieces)
 
     def finish(self) -> Simulated:
         """Return the events of the last frame's microsecond; then the camera is done.
@@ -220,7 +220,7 @@ class EventSimulator:
             self._held = keys[cut:] & ((1 << TIME) - 1)
             pieces.append(self._simulated(keys[:cut], base))
             light, times = Light(light.frames[count:], light.table), times[count:]
-        return _joined(pieces) if pieces else self._simulated(np.empty(0, np.int64), 0)
+        return joined(pieces) if pieces else self._simulated(np.empty(0, np.int64), 0)
 
     def _keys(self, light: Light, every: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sorted keys of the events up to the last frame, with those held back, counted from the frame before."""
@@ -246,7 +246,20 @@ class EventSimulator:
         return Simulated(Events._trusted(data, self.sensor_size), noise)
 
 
-def _joined(pieces: list[Simulated]) -> Simulated:
+def joined(pieces: list[Simulated]) -> Simulated:
+    """Put pieces of a recording together.
+
+    Args:
+        pieces: one or more, in order.
+
+    Example:
+        >>> import numpy as np
+        >>> from spikesim.datasets import EventSimulator
+        >>> from spikesim.datasets.simulator.stream import joined
+        >>> camera = EventSimulator()
+        >>> len(joined([camera.push([[[1.0]], [[3.0]]], [0, 9000]), camera.finish()]).events)
+        2
+    """
     if len(pieces) == 1:
         return pieces[0]
     data = np.concatenate([piece.events.data for piece in pieces])
