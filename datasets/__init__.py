@@ -36,7 +36,7 @@ from spikesim.datasets.frames import EventTally, Framed, Frames, to_frames
 from spikesim.datasets.loader import EpochSampler, event_loader
 from spikesim.datasets.ndigits import generate_ndigits
 from spikesim.datasets.nmnist import NMNIST, TrainTest, load_nmnist
-from spikesim.datasets.simulate import PixelModel, simulate_events
+from spikesim.datasets.simulator import EventSimulator, PixelModel, Simulated, simulate_events, simulate_stream
 from spikesim.datasets.split import Split, random_split
 from spikesim.datasets.transforms.draw import SampleKey
 
@@ -54,6 +54,7 @@ __all__ = [
     "EventColumns",
     "EventDataset",
     "EventFolder",
+    "EventSimulator",
     "EventTally",
     "EventTensors",
     "Events",
@@ -68,6 +69,7 @@ __all__ = [
     "Salvaged",
     "SampleKey",
     "SensorSize",
+    "Simulated",
     "SpikeFile",
     "Split",
     "TrainTest",
@@ -85,6 +87,7 @@ __all__ = [
     "read_events",
     "salvage_events",
     "simulate_events",
+    "simulate_stream",
     "to_frames",
     "write_bin",
     "write_events",

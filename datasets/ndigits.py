@@ -22,14 +22,21 @@ from spikesim.datasets.atomic import write_whole
 from spikesim.datasets.counter import key_of
 from spikesim.datasets.events import Events
 from spikesim.datasets.formats import NMNIST_SENSOR, encode_bin
-from spikesim.datasets.pixel import draw_thresholds, unpack, with_noise
-from spikesim.datasets.saccade import picture_events, triangle_path
-from spikesim.datasets.simulate import NOISE_STREAM, THRESHOLD_STREAM, PixelModel
+from spikesim.datasets.simulator.camera import NOISE_STREAM, SHOT_STREAM, Camera, keys_of
+from spikesim.datasets.simulator.light import Light
+from spikesim.datasets.simulator.model import PixelModel
+from spikesim.datasets.simulator.pixel import unpack
+from spikesim.datasets.simulator.saccade import triangle_path
+from spikesim.datasets.simulator.share import with_noise
+from spikesim.datasets.simulator.warp import draw
 from spikesim.datasets.split import random_split
 from spikesim.errors import ConfigError, DatasetError
 
 SCHEMA = 1
 MANIFEST = "ndigits.json"
+MODEL = PixelModel(noise=0.02)
+"""The pixels of N-Digits, unless others are asked for."""
+
 _ZOOM = 2.6  # the 8 x 8 digits become 20.8 pixels wide, as N-MNIST's digits in their frame
 
 
@@ -56,7 +63,7 @@ def generate_ndigits(
         samples: only the first so many of the 1797 digits; all by default.
         seed: fixes thresholds, noise and split; the same seed gives the same bytes, whatever ``threads``.
         test_fraction: share of each digit that goes to ``Test``.
-        model: the pixel's parameters; ``PixelModel()`` by default.
+        model: the pixel's parameters; :data:`MODEL` by default.
         threads: threads to work with; one per available core by default.
         overwrite: replace other N-Digits recordings that ``root`` holds.
 
@@ -86,7 +93,7 @@ def generate_ndigits(
         raise ConfigError(f"test_fraction is {test_fraction}; expected a share from 0 to 1")
     if threads is not None and threads < 1:
         raise ConfigError(f"threads is {threads}; expected 1 or more")
-    model = model or PixelModel()
+    model = model or MODEL
     pictures = pictures[:samples].reshape(-1, 8, 8) / 16.0
     labels = labels[:samples]
     options = {
@@ -95,7 +102,7 @@ def generate_ndigits(
         "seed": seed,
         "samples": len(labels),
         "test_fraction": test_fraction,
-        "pixel": asdict(model),
+        "pixel": _described(model),
     }
     target = Path(root)
     if _already_there(target, options, overwrite):
@@ -130,12 +137,11 @@ def _write_all(
         for digit in np.unique(labels[part == name]):
             (folder / name / str(digit)).mkdir()
     width, height, _ = NMNIST_SENSOR
-    thresholds = draw_thresholds(
-        key_of(seed, THRESHOLD_STREAM), float(model.threshold), float(model.threshold_std), height, width
-    )
+    camera = Camera.drawn(model, seed, height, width)
 
     def write_one(index: int) -> tuple[int, bytes]:
-        events = _digit_events(pictures[index], thresholds, model, key_of(seed, NOISE_STREAM, index))
+        keys = key_of(seed, SHOT_STREAM, index), key_of(seed, NOISE_STREAM, index)
+        events = _digit_events(pictures[index], camera, *keys)
         content = encode_bin(events)
         write_whole(folder / part[index] / str(labels[index]) / f"{index:05d}.bin", content)
         return len(events), hashlib.sha256(content).digest()
@@ -159,25 +165,28 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _digit_events(
-    picture: NDArray[np.float64], thresholds: NDArray[np.float64], model: PixelModel, noise_key: np.uint64
-) -> Events:
+def _digit_events(picture: NDArray[np.float64], camera: Camera, shot_key: np.uint64, noise_key: np.uint64) -> Events:
     width, height, _ = NMNIST_SENSOR
     shifts, times = triangle_path()
     middle = (shifts.min(0) + shifts.max(0)) / 2
-    keys = picture_events(
-        picture,
-        _ZOOM,
+    origin = (
         (width - _ZOOM * picture.shape[1]) / 2 - middle[0],
         (height - _ZOOM * picture.shape[0]) / 2 - middle[1],
-        shifts,
-        times,
-        float(model.log_offset),
-        thresholds,
-        model.refractory_us,
     )
+    unturned = np.tile([1.0, 0.0], (len(times), 1))
+    movie = draw(picture, _ZOOM, origin, shifts, unturned, (width, height))
+    standing = camera.begin(movie[0], 0, shot_key)
+    keys = keys_of(camera, standing, Light(movie[1:], np.empty(0)), times)
+    model = camera.model
     keys = with_noise(keys, float(model.noise), noise_key, times[0], times[-1], model.refractory_us, height, width)
     return Events.from_columns(*unpack(keys), NMNIST_SENSOR)
+
+
+def _described(model: PixelModel) -> dict[str, Any]:
+    """What a manifest says of the pixels: what it always said, and whatever else is not as usual."""
+    always = ("threshold", "threshold_std", "refractory_us", "noise", "log_offset")
+    usual = asdict(PixelModel())
+    return {name: value for name, value in asdict(model).items() if name in always or value != usual[name]}
 
 
 def _already_there(target: Path, options: dict[str, Any], overwrite: bool) -> bool:

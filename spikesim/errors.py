@@ -66,6 +66,10 @@ class EventFileError(EventError, OSError):
     """An event file is truncated, damaged or of another format."""
 
 
+class MovieError(SpikesimError, OSError):
+    """A movie or picture is missing, cannot be decoded, or does not move."""
+
+
 class DatasetError(SpikesimError, LookupError):
     """A dataset folder is missing, empty or not laid out as expected."""
 

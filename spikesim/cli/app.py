@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spikesim.cli import audit, convert, datasets, demo, doctor, energy, surrogates, train
+from spikesim.cli import audit, convert, datasets, demo, doctor, energy, simulate, surrogates, train
 
 app = typer.Typer(
     name="spikesim",
@@ -46,5 +46,6 @@ app.command("convert")(convert.convert)
 app.command("energy")(energy.energy)
 app.command("audit")(audit.audit)
 app.command("doctor")(doctor.doctor)
+app.command("simulate")(simulate.simulate)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(surrogates.app, name="surrogates")

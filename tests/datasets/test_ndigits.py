@@ -5,7 +5,7 @@ import pytest
 from oracles.events import saccade_movie
 
 from spikesim.datasets import PixelModel, generate_ndigits, load_nmnist, ndigits, read_bin, simulate_events
-from spikesim.datasets.saccade import triangle_path
+from spikesim.datasets.simulator.saccade import triangle_path
 from spikesim.errors import ConfigError, DatasetError
 
 

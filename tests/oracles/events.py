@@ -1,7 +1,5 @@
 """Slow and obvious versions of the event code: scalar loops, one thing at a time."""
 
-import math
-
 import numpy as np
 
 
@@ -36,36 +34,6 @@ def frames(events, sensor_size, timesteps, by):
             frame += 1
         counts[frame, p if polarities == 2 else 0, y, x] += 1
     return counts
-
-
-def pixel(trace, times, threshold, refractory):
-    """Crossings (time in us, polarity) of one pixel, by looking ahead from each event."""
-
-    def level_at(t):
-        return float(np.interp(t, times, trace))
-
-    def next_crossing(now, level):
-        for f in range(1, len(times)):
-            if times[f] <= now:
-                continue
-            start = max(now, times[f - 1])
-            begin, end = level_at(start), float(trace[f])
-            for polarity, target in ((1, level + threshold), (0, level - threshold)):
-                reached = end >= target if polarity else end <= target
-                if reached and end != begin:
-                    return start + (target - begin) / (end - begin) * (times[f] - start), polarity, target
-        return None
-
-    events, now, level = [], float(times[0]), float(trace[0])
-    while (found := next_crossing(now, level)) is not None:
-        at, polarity, level = found
-        events.append((math.floor(at), polarity))
-        now = at + refractory
-        if now >= times[-1]:
-            break
-        if refractory:
-            level = level_at(now)
-    return events
 
 
 def saccade_movie(picture, zoom, shifts, size):

@@ -1,15 +1,19 @@
+"""The ideal pixel: closed forms, and what must hold of any movie."""
+
 import math
+from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles.events import pixel as pixel_oracle
+from oracles.simulator import pixel_events
 
 from spikesim.datasets import PixelModel, simulate_events
-from spikesim.errors import ConfigError, EventError
+from spikesim.datasets.simulator.camera import Camera
 
-IDEAL = PixelModel(threshold=0.3, threshold_std=0, refractory_us=0, noise=0, log_offset=1e-9)
+IDEAL = PixelModel(threshold=0.3, threshold_std=0, refractory_us=0, log_offset=1e-9)
 
 
 def movie_of(log_intensity, log_offset=1e-9):
@@ -29,9 +33,39 @@ def test_a_ramp_gives_its_events_at_the_closed_form_times(contrast, pieces):
     assert set(events.p.tolist()) <= {int(contrast > 0)}
 
 
+@given(st.integers(4, 2**12), st.integers(12, 24), st.integers(0, 2**27), st.booleans())
+def test_a_ramp_without_rounding_has_no_tolerance(threshold, duration, begin, falls):
+    """Powers of two all along: the time of event k is floor(begin + k threshold / slope), whole numbers included."""
+    contrast, threshold, duration = Fraction(1, 2), Fraction(threshold, 2**13), 2**duration
+    model = PixelModel(float(threshold), 0, 0, 0, 0.0, linear_below=1.0)
+    light = [0.25, 0.75][:: -1 if falls else 1]
+    events = simulate_events(np.array(light)[:, None, None], [begin, begin + duration], model)
+    expected = [
+        begin + math.floor(k * threshold / contrast * duration) for k in range(1, int(contrast / threshold) + 1)
+    ]
+    assert events.t.tolist() == expected
+    assert (events.p == int(not falls)).all()
+
+
+@given(st.integers(-4000, 4000).filter(bool), st.integers(10, 900), st.integers(10**3, 10**8))
+def test_the_times_of_a_ramp_are_exact_and_rounded_down(contrast, threshold, duration):
+    contrast, threshold = Fraction(contrast, 1000), Fraction(threshold, 1000)
+    model = PixelModel(threshold=float(threshold), threshold_std=0, refractory_us=0, log_offset=0.5)
+    start = 0.5 if contrast > 0 else 60.0  # of 0.5 + I, which falls to 1.1 at most
+    ramp = np.exp([[[0.0]], [[float(contrast)]]]) * start - 0.5
+    events = simulate_events(ramp, [7, 7 + duration], model)
+    exact = [7 + k * threshold / abs(contrast) * duration for k in range(1, int(abs(contrast) / threshold) + 1)]
+    # Where an exact time is a whole microsecond, the rounding of the logarithm decides on which side of it we are.
+    close = [abs(t - round(t)) < Fraction(1, 1000) for t in exact]
+    last_is_a_tie = bool(exact) and exact[-1] == 7 + duration
+    assert len(events) in (len(exact), len(exact) - last_is_a_tie)
+    for made, t, tie in zip(events.t.tolist(), exact, close, strict=False):
+        assert made == math.floor(t) or (tie and abs(made - t) <= 1)
+
+
 @pytest.mark.parametrize("refractory", [1, 500, 3000])
 def test_a_ramp_with_dead_time_spaces_its_events_by_both(refractory):
-    model = PixelModel(threshold=0.3, threshold_std=0, refractory_us=refractory, noise=0, log_offset=1e-9)
+    model = PixelModel(threshold=0.3, threshold_std=0, refractory_us=refractory, log_offset=1e-9)
     events = simulate_events(movie_of([[0.0], [6.1]]), [0, 20_000], model)
     rise = 0.3 / 6.1 * 20_000
     expected = rise + np.arange(math.floor((20_000 - rise) / (rise + refractory)) + 1) * (rise + refractory)
@@ -49,23 +83,25 @@ def test_a_pixel_equals_the_scalar_oracle(trace, threshold, refractory, seed):
     # Without the jitter a trace that comes back to a level meets it exactly, which rounding decides.
     movie = movie_of((np.array(trace) + rng.normal(0, 1e-3, len(trace)))[:, None])
     events = simulate_events(movie, times, PixelModel(threshold, 0, refractory, 0, 1e-9))
-    expected = pixel_oracle(np.log(movie[:, 0, 0] + 1e-9), times, threshold, refractory)
+    expected = pixel_events(np.log(movie[:, 0, 0] + 1e-9), times, threshold, threshold, refractory)
     # Events of one microsecond are ordered by polarity.
-    assert sorted(events.p.tolist()) == sorted(polarity for _, polarity in expected)
-    np.testing.assert_allclose(events.t, [t for t, _ in expected], atol=1)
+    assert sorted(events.p.tolist()) == sorted(polarity for _, polarity, _ in expected)
+    np.testing.assert_allclose(events.t, [t for t, _, _ in expected], atol=1)
 
 
 @settings(deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_the_sum_of_polarities_follows_the_log_intensity(seed):
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 0.6), st.floats(0.1, 0.6))
+def test_the_sum_of_polarities_follows_the_log_intensity(seed, on, off):
     rng = np.random.default_rng(seed)
     log_intensity = np.cumsum(rng.normal(0, 0.5, (20, 6)), axis=0)
     times = np.arange(20) * 1000
-    events = simulate_events(movie_of(log_intensity), times, IDEAL)
+    model = PixelModel(on, 0, 0, 0, 1e-9, threshold_off=off)
+    events = simulate_events(movie_of(log_intensity), times, model)
     for frame, now in enumerate(times):
         past = events.select(events.t < now)
-        followed = np.bincount(past.x, weights=2.0 * past.p - 1, minlength=6) * 0.3
-        assert (abs(log_intensity[frame] - log_intensity[0] - followed) <= 0.3 + 1e-6).all()
+        followed = np.bincount(past.x, weights=np.where(past.p, on, -off), minlength=6)
+        behind = log_intensity[frame] - log_intensity[0] - followed
+        assert (behind <= on + 1e-6).all() and (behind >= -off - 1e-6).all()
 
 
 @settings(deadline=None, max_examples=30)
@@ -81,6 +117,14 @@ def test_events_are_sorted_and_none_lies_in_the_dead_time(seed, noise):
         assert (np.diff(own) >= 1000).all()
 
 
+def test_events_of_one_microsecond_come_by_row_column_and_polarity():
+    steps = np.tile(np.array([0.0, 0.7, -0.7, 0.7])[:, None, None], (1, 8, 8))
+    events = simulate_events(np.exp(steps), [0, 1, 2, 3], PixelModel(0.2, 0, 0, 0, 1e-9))
+    order = np.lexsort((events.p, events.x, events.y, events.t))
+    assert len(events) > 500 and len(set(events.t.tolist())) <= 4
+    assert (order == np.arange(len(events))).all()
+
+
 def test_noise_is_the_asked_share_and_uniform():
     movie = np.ones((2, 20, 20))
     movie[1, :10] = 100.0
@@ -94,11 +138,21 @@ def test_noise_is_the_asked_share_and_uniform():
 
 def test_thresholds_spread_over_the_pixels():
     movie = np.stack([np.ones((1, 400)), np.full((1, 400), np.e)])
-    model = PixelModel(threshold=0.5, threshold_std=0.05, refractory_us=0, noise=0, log_offset=1e-12)
+    model = PixelModel(threshold=0.5, threshold_std=0.05, refractory_us=0, log_offset=1e-12)
     first = simulate_events(movie, [0, 10**6], model)
     thresholds = np.array([first.t[first.x == x][0] / 1e6 for x in range(400)])
     assert abs(thresholds.mean() - 0.5) < 0.01
     assert 0.04 < thresholds.std() < 0.06
+
+
+def test_on_and_off_thresholds_are_drawn_apart_and_never_below_a_tenth_of_the_mean():
+    model = PixelModel(0.2, 0.3, threshold_off=0.4, threshold_off_std=0.02)
+    on, off = Camera.drawn(model, 0, 40, 40).pixels[:2]
+    assert on.min() == pytest.approx(0.02) and 0.2 < (on == on.min()).mean() < 0.35
+    assert off.mean() == pytest.approx(0.4, abs=0.003) and off.std() == pytest.approx(0.02, rel=0.1)
+    assert abs(np.corrcoef(on.ravel(), off.ravel())[0, 1]) < 0.1
+    same = Camera.drawn(PixelModel(0.2, 0.05), 0, 40, 40).pixels
+    assert (same[0] == same[1]).all()
 
 
 def test_the_seed_fixes_everything():
@@ -117,6 +171,25 @@ def test_finer_frames_of_the_same_signal_change_nothing():
     np.testing.assert_allclose(once.t, often.t, atol=1)
 
 
+def test_more_frames_of_a_smooth_movie_converge():
+    """Halving the interval quarters the error of the times: straight lines follow a curve to second order."""
+
+    def times_of(frames):
+        at = np.linspace(0, 1, frames)
+        light = np.exp(1.1 * np.sin(2 * np.pi * at))[:, None, None]
+        events = simulate_events(light, np.rint(at * 10**7).astype(int), PixelModel(0.15, 0, 0, 0, 1e-9))
+        return events.t.astype(float)
+
+    exact = times_of(6401)
+    errors = []
+    for frames in (51, 101, 201, 401):
+        made = times_of(frames)
+        assert len(made) == len(exact)
+        errors.append(float(np.mean(abs(made - exact))))
+    assert all(coarse > 2 * fine for coarse, fine in pairwise(errors)), errors
+    assert errors[0] > 40 * errors[-1], errors
+
+
 def test_more_events_than_the_first_buffer_holds():
     swing = np.tile([[0.0], [9.2]], (30, 64))
     swing[0] = 0.1  # so that no level is met exactly: each swing crosses thirty
@@ -127,40 +200,3 @@ def test_more_events_than_the_first_buffer_holds():
 def test_a_single_frame_or_a_still_movie_is_an_empty_recording():
     assert len(simulate_events(np.ones((1, 4, 4)), [0])) == 0
     assert len(simulate_events(np.ones((9, 4, 4)), np.arange(9))) == 0
-
-
-@pytest.mark.parametrize(
-    ("frames", "times", "message"),
-    [
-        (np.ones((4, 4)), [0], r"frames have shape \(4, 4\)"),
-        (np.ones((0, 4, 4)), [], "at least one frame"),
-        (np.ones((2, 4, 4)), [0], r"times_us has shape \(1,\)"),
-        (np.ones((2, 4, 4)), [0.0, 1.0], "dtype float64"),
-        (np.ones((3, 4, 4)), [0, 5, 5], "frame 2 is 5, after 5"),
-        (np.ones((2, 4, 4)), [-1, 5], "from -1 to 5"),
-        (np.ones((2, 4, 4)), [0, 2**31], "below 2\\*\\*31"),
-        (np.full((2, 4, 4), -1.0), [0, 1], "frame 0 has intensity -1.0 at x = 0, y = 0"),
-        (np.full((2, 4, 4), np.nan), [0, 1], "intensity nan"),
-    ],
-)
-def test_bad_movies_are_refused(frames, times, message):
-    with pytest.raises(EventError, match=message):
-        simulate_events(frames, times)
-
-
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"threshold": 0},
-        {"threshold": float("nan")},
-        {"threshold_std": -1},
-        {"refractory_us": -1},
-        {"refractory_us": 0.5},
-        {"noise": -0.1},
-        {"log_offset": 0},
-        {"log_offset": float("inf")},
-    ],
-)
-def test_bad_parameters_are_refused(option):
-    with pytest.raises(ConfigError, match=f"PixelModel {next(iter(option))} is"):
-        PixelModel(**option)
