@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.draw import Draw
+from spikesim.datasets.transforms.draw import Draw, NoDraw
 from spikesim.datasets.transforms.stream import Stream, like, stream_of
 from spikesim.errors import EventError
 
@@ -103,10 +103,11 @@ class EventTransform:
             seed: for random transforms that have none of their own.
             place: in the pipeline, so that equal transforms draw differently.
         """
-        calls = self.__dict__.get("_calls", 0)
+        draw: Draw = NoDraw(type(self).__name__)
         if self.random:
+            calls = self.__dict__.get("_calls", 0)
             self.__dict__["_calls"] = calls + 1  # also where the dataclass is frozen
-        draw = Draw.for_call(self.seed if self.seed is not None else seed, place, calls)
+            draw = Draw.for_call(self.seed if self.seed is not None else seed, place, calls)
         if self.rasters and isinstance(events, np.ndarray) and events.dtype.names is None:
             raster = self.apply_raster(events, draw)
             before, kept = int(events.sum()), int(raster.sum())
