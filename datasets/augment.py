@@ -84,13 +84,12 @@ class RandomShift(FrameAugment):
     def on_batch(self, x: Tensor, keys: NDArray[np.uint64]) -> Tensor:
         """Return a shifted copy of ``x`` ``[T, N, C, H, W]``."""
         moved = torch.zeros_like(x)
-        height, width = x.shape[-2:]
         # NumPy's slices cost a third of torch's.
         source, target = x.numpy(), moved.numpy()
-        drawn = np.floor(uniforms_at(keys, 2) * (2 * self.max_pixels + 1)).astype(np.int64) - self.max_pixels
-        for n, (down, right) in enumerate(drawn.tolist()):
-            to_rows, from_rows = _overlap(down, height)
-            to_columns, from_columns = _overlap(right, width)
+        reach = range(-self.max_pixels, self.max_pixels + 1)
+        rows, columns = ([_overlap(shift, size) for shift in reach] for size in x.shape[-2:])
+        for n, (down, right) in enumerate(np.floor(uniforms_at(keys, 2) * len(reach)).astype(np.int64).tolist()):
+            (to_rows, from_rows), (to_columns, from_columns) = rows[down], columns[right]
             target[:, n, :, to_rows, to_columns] = source[:, n, :, from_rows, from_columns]
         return moved
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,7 +88,8 @@ def as_frames(sample: Any, what: str = "a sample") -> Tensor:
     torch.Size([4, 2, 8, 8])
     """
     try:
-        frames = torch.as_tensor(sample)
+        # torch takes no array with negative strides, and warns of one that must not be written.
+        frames = torch.as_tensor(np.require(sample, None, "CW") if isinstance(sample, np.ndarray) else sample)
     except (TypeError, ValueError, RuntimeError):
         frames = None
     if frames is None or frames.dtype not in FRAME_DTYPES or frames.ndim != 4 or len(frames) == 0:

@@ -22,12 +22,14 @@ class Applied(NamedTuple):
         dropped: events that are not in the result, one number for each of the transform's reasons.
         added: events that were not in the stream.
         sensor_size: of the events of the result, if it changed.
+        ordered: whether its events are known to be in order of time.
     """
 
     result: Any
     dropped: tuple[int, ...] = ()
     added: int = 0
     sensor_size: SensorSize | None = None
+    ordered: bool = False
 
 
 class Counted(NamedTuple):
@@ -117,7 +119,8 @@ class EventTransform:
         kept = len(stream.data) + applied.added - sum(applied.dropped)
         result = applied.result
         if isinstance(result, np.ndarray) and result.dtype.names is not None:
-            checked = Stream(result, applied.sensor_size or stream.sensor_size, stream.checked, stream.flat)
+            size = applied.sensor_size or stream.sensor_size
+            checked = Stream(result, size, stream.checked, stream.flat, applied.ordered)
             result = like(checked, events, applied.sensor_size)
         return Counted(result, len(stream.data), kept, dict(zip(self.reasons, applied.dropped)), applied.added)
 
