@@ -1,8 +1,8 @@
 """How long does an epoch over 1000 recordings take? Decoded, denoised, framed (T = 10), augmented and batched.
 
-The recordings are real ones of N-MNIST (--root, or nmnist1k.zip in $SPIKESIM_SHARED_DATA), otherwise N-Digits, which are
-generated. Everyone reads the same files, denoises with 10 ms, makes ten frames, shifts each sample by up to two pixels
-along each axis and makes shuffled batches of 64. Tonic's loader is built as its documentation has it: a
+The recordings are real ones of N-MNIST (--root, or nmnist1k.zip in $SPIKESIM_SHARED_DATA), otherwise N-Digits, which
+are generated. Everyone reads the same files, denoises with 10 ms, makes ten frames, shifts each sample by up to two
+pixels along each axis and makes shuffled batches of 64. Tonic's loader is built as its documentation has it: a
 ``DiskCachedDataset`` with the augmentation behind the cache, and torch's loader with ``PadTensors``.
 
 - first pass: nothing is cached yet. Tonic frames and writes its cache; ours once without any cache ("uncached") and

@@ -89,7 +89,7 @@ def as_frames(sample: Any, what: str = "a sample") -> Tensor:
     """
     try:
         # torch takes no array with negative strides, and warns of one that must not be written.
-        frames = torch.as_tensor(np.require(sample, None, "CW") if isinstance(sample, np.ndarray) else sample)
+        frames = torch.as_tensor(np.require(sample, None, ["C", "W"]) if isinstance(sample, np.ndarray) else sample)
     except (TypeError, ValueError, RuntimeError):
         frames = None
     if frames is None or frames.dtype not in FRAME_DTYPES or frames.ndim != 4 or len(frames) == 0:

@@ -91,22 +91,24 @@ def verify_cache(
 
 
 def clear_cache(
-    root: str | os.PathLike[str] | None = None, force: bool = False
+    root: str | os.PathLike[str] | None = None, force: bool = False, damaged: bool = False
 ) -> tuple[list[CacheEntry], list[CacheEntry]]:
     """Delete all entries and what else the cache keeps; nothing else that lies in the folder.
 
     Args:
         root: as in :func:`cache_entries`.
         force: also entries that a living process has open; what it has mapped stays valid on POSIX.
+        damaged: only entries in which :func:`verify_cache` finds damage.
 
     Returns:
         What was deleted, and what is in use and stayed.
     """
     folder = cache_root(root)
-    listed = cache_entries(folder)
+    listed = [one for one in verify_cache(folder) if one.damage] if damaged else cache_entries(folder)
     gone = [one for one in listed if remove_entry(one.folder, force)]
     sweep(folder)
-    shutil.rmtree(folder / "notes", ignore_errors=True)
+    if not damaged:
+        shutil.rmtree(folder / "notes", ignore_errors=True)
     return gone, [one for one in listed if one not in gone]
 
 

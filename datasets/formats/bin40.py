@@ -131,7 +131,7 @@ def at_once(content: bytes, sensor_size: SensorSize) -> tuple[NDArray[Any], bool
 @njit(cache=True, nogil=True)
 def _decode(content: Any, width: Any, height: Any, data: Any) -> Any:
     """Fill ``data``; gives 1 if it is in order of time, 0 if not, -1 if a record is no event of this sensor."""
-    order, before = 1, 0
+    order, before = 1, np.int64(0)
     for i in range(len(data)):
         x, y, high = np.int64(content[5 * i]), np.int64(content[5 * i + 1]), np.int64(content[5 * i + 2])
         if x >= width or y >= height or y == _OVERFLOW_ROW:

@@ -180,7 +180,8 @@ def test_values_are_told_apart():
 
     values = [
         None, True, 0, 1, 1.5, "1", b"1", [1], {1}, {"a": 1}, {"a": 2}, np.zeros(2),
-        np.zeros(2, np.float32), np.zeros((2, 1)), torch.ones(2), np.float32(1), np.dtype("u1"), torch.float16, np.flip, functools.partial(np.flip, axis=0),
+        np.zeros(2, np.float32), np.zeros((2, 1)), torch.ones(2),
+        np.float32(1), np.dtype("u1"), torch.float16, np.flip, functools.partial(np.flip, axis=0),
         functools.partial(np.flip, axis=1), Events.empty((4, 4, 2)), Events.empty((4, 5, 2)), Holds(1), [Holds(1)],
         T.Pipeline([np.flip]), tonic.transforms.Compose([np.flip]), Holds(1).__eq__, range(3), slice(3),
     ]  # fmt: skip
