@@ -97,6 +97,21 @@ def targets_at(column: NDArray[Any], indices: NDArray[np.int64] | slice, classes
     return soft_targets(MixedLabel(*parts), classes)
 
 
+def class_names(dataset: Any) -> tuple[str, ...]:
+    """The names of the classes, if the dataset or the one inside it knows them.
+
+    >>> class_names([1, 2])
+    ()
+    """
+    while dataset is not None:
+        names = getattr(dataset, "classes", None)
+        if names is not None and len(names):
+            return tuple(str(name) for name in names)
+        parts = getattr(dataset, "datasets", None)
+        dataset = parts[0] if parts else getattr(dataset, "dataset", None)
+    return ()
+
+
 def _class_number(label: Any) -> int | None:
     if isinstance(label, (int, np.integer)) and not isinstance(label, bool):
         return int(label)

@@ -16,6 +16,7 @@ from spikesim.datasets.batch import EventBatch
 from spikesim.datasets.cache.stored import StoredFrames
 from spikesim.datasets.collation import as_frames, collate
 from spikesim.datasets.counter import key_of, keys_at, order_of
+from spikesim.datasets.labels import class_names
 from spikesim.datasets.transforms.base import EventTransform
 from spikesim.datasets.transforms.draw import SampleKey, sample_at
 from spikesim.errors import ConfigError
@@ -136,15 +137,6 @@ def _within(dataset: Any, places: list[int]) -> tuple[Any, list[int]]:
     return dataset, places
 
 
-def _classes_of(dataset: Any) -> int | None:
-    """How many classes there are, if the dataset or the one inside it knows."""
-    while dataset is not None:
-        if len(getattr(dataset, "classes", ())):
-            return len(dataset.classes)
-        dataset = getattr(dataset, "dataset", None)
-    return None
-
-
 def _as_it_comes(batch: Any) -> Any:
     return batch
 
@@ -203,7 +195,7 @@ def event_loader(
     if num_workers < 0:
         raise ConfigError(f"num_workers is {num_workers}; expected 0 or more")
     return DataLoader(
-        _Keyed(dataset, check_augment(augment), seed, classes or _classes_of(dataset)),
+        _Keyed(dataset, check_augment(augment), seed, classes or len(class_names(dataset)) or None),
         batch_size=batch_size,
         sampler=EpochSampler(dataset, shuffle=shuffle, seed=seed),
         num_workers=num_workers,

@@ -21,6 +21,7 @@ from spikesim.datasets.cache.memory import fill_memory
 from spikesim.datasets.cache.stored import StoredFrames
 from spikesim.datasets.cache.upkeep import cache_root, evict
 from spikesim.datasets.folder import RecordingFiles
+from spikesim.datasets.labels import class_names
 from spikesim.datasets.transforms.pipeline import AccountRow
 from spikesim.errors import CacheError, ConfigError
 
@@ -101,7 +102,7 @@ class CachedFrames(StoredFrames):
         refuse_random(dataset, transform)
         folder = cache_root(root)
         name = _key(dataset, transform, dtype, key, folder / "notes")
-        classes = tuple(str(one) for one in getattr(dataset, "classes", ()) or ())
+        classes = class_names(dataset)
         about = _told(dataset), " > ".join(repr(one) for one in (*transforms_of(dataset), transform) if one is not None)
 
         def grown(size: int) -> None:

@@ -16,6 +16,9 @@ from spikesim.datasets.cache.identity import Describer, digest
 from spikesim.datasets.folder import RecordingFiles
 from spikesim.errors import ConfigError
 
+_TOLD = ("files", "labels", "classes", "transform", "target_transform", "transforms")
+_TOLD += ("data", "targets", "location_on_system")  # of Tonic's datasets
+
 
 def fingerprint(dataset: Any, describe: Describer, notes: Path | None) -> Any:
     """Describe a dataset so that two that may give other samples never have the same text.
@@ -49,12 +52,11 @@ def fingerprint(dataset: Any, describe: Describer, notes: Path | None) -> Any:
     if type(dataset) is ConcatDataset:
         return ["concat", *(fingerprint(one, describe, notes) for one in dataset.datasets)]
     if isinstance(dataset, RecordingFiles):
-        # A subclass may read in its own way.
-        settings = describe([type(dataset), dataset.identity()], "dataset")
+        settings = describe([type(dataset), dataset.identity(), _of_others(dataset)], "dataset")
         return ["files", settings, _files(dataset.files, notes), _names(dataset.labels.tolist(), dataset.classes)]
     files = _tonic_files(dataset)
     if files:
-        settings = describe([type(dataset), getattr(dataset, "sensor_size", None)], "dataset")
+        settings = describe([type(dataset), _of_others(dataset)], "dataset")
         return ["files", settings, _files(files, notes), _names(list(dataset.targets), ())]
     if isinstance(dataset, (list, tuple)):
         return ["samples", digest(repr(describe(dataset, "dataset")).encode())]
@@ -64,6 +66,13 @@ def fingerprint(dataset: Any, describe: Describer, notes: Path | None) -> Any:
             'time; pass key="..." and change the key whenever they change'
         )
     return ["vouched", f"{type(dataset).__module__}.{type(dataset).__qualname__}", len(dataset)]
+
+
+def _of_others(dataset: Any) -> dict[str, Any]:
+    """What a class that is not ours holds beside what is told elsewhere: it may decide how samples are read."""
+    if type(dataset).__module__.startswith("spikesim.datasets."):
+        return {}
+    return {name: value for name, value in vars(dataset).items() if name not in _TOLD}
 
 
 def _files(files: Sequence[Any], notes: Path | None) -> str:

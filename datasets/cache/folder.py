@@ -95,10 +95,11 @@ def obtain(root: Path, key: str, build: Build) -> Entry:
                 try:
                     return _filled(root, key, build, mine)
                 finally:
-                    (locks / key).unlink(missing_ok=True)
-        if attempt == 0:
-            logger.info("%s: another process fills this entry; waiting for it", root / key)
+                    with suppress(OSError):
+                        (locks / key).unlink()
         attempt += 1
+        if attempt == 20:  # after two seconds
+            logger.warning("%s: another process is filling this entry; waiting for it", root / key)
         time.sleep(min(0.01 * attempt, 0.5))
 
 

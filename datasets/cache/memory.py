@@ -13,6 +13,7 @@ from spikesim.datasets.cache.fill import Advance, Filled, fill
 from spikesim.datasets.cache.stored import StoredFrames
 from spikesim.datasets.folder import EventDataset
 from spikesim.datasets.frames import EventTally
+from spikesim.datasets.labels import class_names
 from spikesim.datasets.transforms.pipeline import AccountRow
 from spikesim.errors import ShapeError
 
@@ -59,7 +60,7 @@ class FrameDataset(StoredFrames):
         steps, filled = fill_memory(dataset, frames)
         self.account = filled.account
         self._timesteps = getattr(frames, "timesteps", 0)
-        self._hold(steps, filled.lengths, filled.labels, getattr(dataset, "classes", ()))
+        self._hold(steps, filled.lengths, filled.labels, class_names(dataset))
 
     @property
     def x(self) -> NDArray[Any]:

@@ -59,11 +59,6 @@ class MixedDataset(Dataset[tuple[Any, MixedLabel]]):
         self.seed = seed
         self.epoch = 0
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The name of each label of the dataset, if that knows them."""
-        return tuple(getattr(self.dataset, "classes", ()))
-
     def set_epoch(self, epoch: int) -> None:
         """Draw anew for this epoch, counted from 0, where nothing else names it."""
         self.epoch = epoch

@@ -75,6 +75,30 @@ def test_other_recordings_are_other_entries(recordings, train, root):
     assert keys(root, (train, frames))[0] not in found
 
 
+class Cut(EventFolder):
+    """A user's own dataset, which reads in its own way."""
+
+    def __init__(self, root, until):
+        super().__init__(root)
+        self.until = until
+
+    def __getitem__(self, index):
+        events, label = super().__getitem__(index)
+        return events.select(events.t < self.until), label
+
+
+def test_settings_of_the_users_own_datasets_count(recordings, root):
+    found = keys(root, *((Cut(recordings, until), Frames(2)) for until in (10_000, 200_000, 10_000)))
+    assert found[0] == found[2] != found[1]
+    assert keys(root, (EventFolder(recordings), Frames(2)))[0] not in found
+
+
+def test_classes_are_found_through_subsets(train, root):
+    for dataset in (train, Subset(train, [3, 1]), ConcatDataset([Subset(train, [3]), train])):
+        assert CachedFrames(dataset, Frames(1), root=root).classes == train.classes
+        assert FrameDataset(dataset, Frames(1)).classes == train.classes
+
+
 def test_content_counts_and_not_where_or_when(recordings, root, tmp_path):
     shutil.copytree(recordings, tmp_path / "data")
     frames, elsewhere = Frames(2), tmp_path / "elsewhere" / "nmnist"
@@ -298,8 +322,9 @@ def test_tonics_datasets_are_told_by_their_files(recordings, root, tmp_path, mon
         dataset(transform=frame, train=False),
         (dataset(), T.ToFrame(size, n_time_bins=3)),
         dataset(transform=frame, target_transform=lambda label: label + 1),
+        dataset(transform=frame, first_saccade_only=True),
     )
-    assert found[0] == first.path.name and len(set(found)) == 5
+    assert found[0] == first.path.name and len(set(found)) == 6
     file = dataset().data[0]
     with open(file, "ab") as grown:
         grown.write(bytes(5))
