@@ -5,11 +5,12 @@ if __name__ == "datasets":
         "this folder installs as 'spikesim.datasets'; import that name, or start Python outside the repository root"
     )
 
-from spikesim.datasets.augment import Augment, RandomShift
-from spikesim.datasets.batch import EventBatch, collate
-from spikesim.datasets.cache import FrameDataset
+from spikesim.datasets.augment import Augment, BatchAugment, RandomErase, RandomMirror, RandomShift
+from spikesim.datasets.batch import EventBatch
+from spikesim.datasets.cache import CachedFrames, FrameDataset
 from spikesim.datasets.catalog import CATALOG, CatalogDataset, load
 from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.collation import collate
 from spikesim.datasets.convert import EventColumns, EventTensors
 from spikesim.datasets.events import EVENT_DTYPE, Events
 from spikesim.datasets.folder import EventDataset, EventFolder, RecordingFiles
@@ -48,6 +49,8 @@ __all__ = [
     "NMNIST_SENSOR",
     "SHD_SENSOR",
     "Augment",
+    "BatchAugment",
+    "CachedFrames",
     "CatalogDataset",
     "EpochSampler",
     "EventBatch",
@@ -64,6 +67,8 @@ __all__ = [
     "Frames",
     "Loss",
     "PixelModel",
+    "RandomErase",
+    "RandomMirror",
     "RandomShift",
     "RecordingFiles",
     "Salvaged",

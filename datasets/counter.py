@@ -51,6 +51,25 @@ def _bits(key: Any, count: Any) -> Any:
     return drawn
 
 
+@njit(cache=True, nogil=True)
+def uniforms_at(keys: Any, count: Any) -> Any:
+    """Draw the first ``count`` numbers in [0, 1) of each of several keys ``[N]``: float64 ``[N, count]``."""
+    drawn = np.empty((len(keys), count), np.float64)
+    for n in range(len(keys)):
+        for i in range(count):
+            drawn[n, i] = uniform_at(keys[n], np.uint64(i))
+    return drawn
+
+
+@njit(cache=True, nogil=True)
+def keys_at(keys: Any, parts: Any) -> Any:
+    """Lengthen keys by one part each: ``key_of(*stream, part)`` of ``key_of(*stream)``, all ``uint64 [N]``."""
+    longer = np.empty(len(keys), np.uint64)
+    for n in range(len(keys)):
+        longer[n] = bits_at(keys[n], parts[n])
+    return longer
+
+
 def key_of(seed: int, *stream: int) -> np.uint64:
     """Return the key of one purpose: the seed and any integers that name the stream.
 

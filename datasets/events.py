@@ -64,17 +64,22 @@ class Events:
         size = check_sensor_size(self.sensor_size)
         self._store(convert.canonical(columns, size, time_unit, rounding), size)
 
-    def _store(self, data: NDArray[Any], sensor_size: SensorSize) -> None:
+    def _store(self, data: NDArray[Any], sensor_size: SensorSize, ordered: bool | None = None) -> None:
         data.flags.writeable = False  # the checks and the flag stay true
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "sensor_size", sensor_size)
-        object.__setattr__(self, "sorted", bool((data["t"][1:] >= data["t"][:-1]).all()))
+        if ordered is None:
+            ordered = bool((data["t"][1:] >= data["t"][:-1]).all())
+        object.__setattr__(self, "sorted", ordered)
 
     @classmethod
-    def _trusted(cls, data: NDArray[Any], sensor_size: SensorSize) -> Events:
-        """A recording of events that are known to fit; takes over ``data``, of :data:`EVENT_DTYPE`."""
+    def _trusted(cls, data: NDArray[Any], sensor_size: SensorSize, ordered: bool | None = None) -> Events:
+        """A recording of events that are known to fit; takes over ``data``, of :data:`EVENT_DTYPE`.
+
+        ``ordered`` is whether they are in order of time, where that is known.
+        """
         events = cls.__new__(cls)
-        events._store(data, sensor_size)
+        events._store(data, sensor_size, ordered)
         return events
 
     @classmethod

@@ -63,8 +63,15 @@ class RecordingFiles:
         self.reader = reader
         self.transform = transform
 
+    def identity(self) -> dict[str, Any]:
+        """What decides, beside the content of :attr:`files`, which events come of them."""
+        return {"reader": self.reader}
+
     def __len__(self) -> int:
         return len(self.files)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} recordings of {len(self.classes)} classes)"
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         """Return the recording (:class:`Events`, or what ``transform`` makes of it) and its label.

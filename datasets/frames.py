@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
+from spikesim.datasets.transforms.base import Counted, EventTransform
 from spikesim.datasets.transforms.frames import count_events
 from spikesim.datasets.transforms.slices import Bounds, time_bins
 from spikesim.errors import ConfigError, EventError, TimestepsError
@@ -94,7 +95,7 @@ def to_frames(events: Events, timesteps: int, by: FrameRule = "time") -> Framed:
 
 
 @dataclass(frozen=True)
-class Frames:
+class Frames(EventTransform):
     """Event recordings to frames, as a callable: for ``EventFolder(transform=...)`` or Tonic's ``Compose``.
 
     Args:
@@ -118,6 +119,7 @@ class Frames:
     timesteps: int
     by: FrameRule = "time"
     sensor_size: SensorSize | None = None
+    reasons: ClassVar[tuple[str, ...]] = ("overflow",)
 
     def __post_init__(self) -> None:
         _check_rule(self.timesteps, self.by)
@@ -125,6 +127,11 @@ class Frames:
     def __call__(self, events: Events | NDArray[Any]) -> NDArray[np.uint8]:
         """Return the frames, uint8 ``[T, P, H, W]``, of one recording."""
         return self.framed(events).frames
+
+    def counted(self, events: Any, seed: int | None = None, place: int = 0) -> Counted:
+        """As :meth:`framed`, with the count in the form of every other transform; nothing is drawn."""
+        frames, tally = self.framed(events)
+        return Counted(frames, tally.events, tally.kept, {"overflow": tally.overflow}, 0)
 
     def framed(self, events: Events | NDArray[Any]) -> Framed:
         """Return the frames of one recording and what became of its events.

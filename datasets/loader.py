@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
-from spikesim.datasets.augment import Augment
-from spikesim.datasets.batch import collate
-from spikesim.datasets.counter import key_of, order_of
-from spikesim.datasets.transforms.draw import SampleKey
+from spikesim.datasets.augment import Augment, BatchAugment, check_augment
+from spikesim.datasets.batch import EventBatch
+from spikesim.datasets.cache.stored import StoredFrames
+from spikesim.datasets.collation import as_frames, collate
+from spikesim.datasets.counter import key_of, keys_at, order_of
+from spikesim.datasets.labels import class_names
+from spikesim.datasets.transforms.base import EventTransform
+from spikesim.datasets.transforms.draw import SampleKey, sample_at
 from spikesim.errors import ConfigError
 
 _ORDER_STREAM = 4
 _AUGMENT_STREAM = 5
+_ON_FRAMES = 2**33  # as a place in a pipeline: one that no transform of the dataset has
 
 
 class EpochSampler(Sampler[SampleKey]):
@@ -59,29 +67,78 @@ class EpochSampler(Sampler[SampleKey]):
         return iter([SampleKey(epoch, sample) for sample in order])
 
 
-class _Keyed(Dataset[tuple[Any, int]]):
-    """A dataset asked by sample key, with the augmentation of that sample in that epoch."""
+class _Keyed(Dataset[EventBatch]):
+    """A dataset asked for batches by sample keys, with the augmentation of those samples in that epoch."""
 
-    def __init__(self, dataset: Any, augment: Augment | None, seed: int) -> None:
+    def __init__(self, dataset: Any, augments: tuple[Any, ...], seed: int, classes: int | None) -> None:
         self.dataset = dataset
-        self.augment = augment
+        self.augments = augments
         self.seed = seed
+        self.classes = classes
+        self.on_batches = all(isinstance(augment, BatchAugment) for augment in augments)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, key: SampleKey) -> tuple[Any, int]:
-        if not isinstance(key, SampleKey):
-            raise ConfigError(
-                f"the loader's sampler was replaced by one that gives {key!r}; expected the one "
-                "that event_loader makes. In Lightning pass use_distributed_sampler=False"
-            )
-        frames, label = self.dataset[key.sample]
-        if self.augment is None:
-            return frames, label
-        generator = torch.Generator()
-        generator.manual_seed(int(key_of(self.seed, _AUGMENT_STREAM, key.epoch, key.sample) >> 1))
-        return self.augment(torch.as_tensor(frames), generator), label
+    def __getitems__(self, keys: Sequence[SampleKey]) -> EventBatch:
+        """Fetch a batch; torch's loader calls this in place of ``__getitem__`` for each of its samples."""
+        for key in keys:
+            if not isinstance(key, SampleKey):
+                raise ConfigError(
+                    f"the loader's sampler was replaced by one that gives {key!r}; expected the one "
+                    "that event_loader makes. In Lightning pass use_distributed_sampler=False"
+                )
+        if not self.on_batches:
+            return collate([self._augmented(key) for key in keys], self.classes)
+        stored, places = _within(self.dataset, [key.sample for key in keys])
+        batch = (
+            stored.batch(places, self.classes)
+            if isinstance(stored, StoredFrames)
+            else collate([self._sample(key) for key in keys], self.classes)
+        )
+        x = batch.x
+        for place, augment in enumerate(self.augments):
+            x = augment.on_batch(x, self._keys(keys, place))
+        return replace(batch, x=x)
+
+    def _sample(self, key: SampleKey) -> tuple[Any, Any]:
+        with sample_at(key.epoch, key.sample, self.seed):
+            return self.dataset[key.sample]
+
+    def _augmented(self, key: SampleKey) -> tuple[Any, Any]:
+        sample, label = self._sample(key)
+        frames = as_frames(sample)
+        for place, augment in enumerate(self.augments):
+            draws = self._keys([key], place)
+            if isinstance(augment, BatchAugment):
+                frames = augment.on_batch(frames[:, None].contiguous(), draws)[:, 0]
+            elif isinstance(augment, EventTransform):
+                with sample_at(key.epoch, key.sample, self.seed):
+                    frames = as_frames(augment.counted(frames.numpy(), place=_ON_FRAMES + place).result)
+            else:
+                generator = torch.Generator()
+                generator.manual_seed(int(draws[0] >> np.uint64(1)))
+                frames = augment(frames, generator)
+        return frames, label
+
+    def _keys(self, keys: Sequence[SampleKey], place: int) -> NDArray[np.uint64]:
+        """What the augmentation at a place draws from for each sample."""
+        stream = (self.seed, _AUGMENT_STREAM) if place == 0 else (self.seed, _AUGMENT_STREAM, place)
+        epochs = {epoch: key_of(*stream, epoch) for epoch in {key.epoch for key in keys}}
+        samples = np.array([key.sample for key in keys], np.uint64)
+        return keys_at(np.array([epochs[key.epoch] for key in keys], np.uint64), samples)
+
+
+def _within(dataset: Any, places: list[int]) -> tuple[Any, list[int]]:
+    """The dataset inside torch's subsets, and where the samples lie in it."""
+    while type(dataset) is Subset:  # a class derived from it may do more than choose
+        places = [int(dataset.indices[place]) for place in places]
+        dataset = dataset.dataset
+    return dataset, places
+
+
+def _as_it_comes(batch: Any) -> Any:
+    return batch
 
 
 def event_loader(
@@ -91,9 +148,10 @@ def event_loader(
     shuffle: bool,
     seed: int,
     num_workers: int = 0,
-    augment: Augment | None = None,
+    augment: Augment | BatchAugment | EventTransform | Sequence[Any] | None = None,
     drop_last: bool = False,
     pin_memory: bool = False,
+    classes: int | None = None,
 ) -> DataLoader[Any]:
     """Return a loader of :class:`EventBatch`.
 
@@ -101,22 +159,28 @@ def event_loader(
     over the loader is the next epoch, with a new order; ``loader.sampler.set_epoch(e)`` names the epoch of
     the next pass, for a run that resumes. Drawing batches leaves torch's global random state alone.
 
+    Batches of :class:`CachedFrames` and :class:`FrameDataset` are fetched at once. Random transforms of events in the
+    dataset, and :class:`spikesim.datasets.transforms.MixedDataset`, draw from (seed, epoch, index), too.
+
     Args:
-        dataset: framed samples: :class:`FrameDataset`, a ``Subset`` of it, or a dataset with
-            ``transform=Frames(...)``.
+        dataset: framed samples: :class:`CachedFrames`, :class:`FrameDataset`, a ``Subset`` of them, or a dataset
+            with ``transform=Frames(...)``.
         batch_size: samples in a batch, 1 or more.
         shuffle: a new random order each epoch.
         seed: fixes order and augmentation.
-        num_workers: processes that load; 0 loads in this one, which is fastest for :class:`FrameDataset`.
-        augment: applied to each sample, such as :class:`RandomShift`.
+        num_workers: processes that load; 0 loads in this one, which is fastest for framed datasets.
+        augment: :class:`RandomShift` or another :class:`BatchAugment`, which works on the batch; any callable
+            ``(frames, generator) -> frames``; a transform of events that takes frames, such as
+            :class:`spikesim.datasets.transforms.RandomDropPixel`; or a row of them.
         drop_last: leave out the last batch if it is not full.
         pin_memory: put batches into page-locked memory for a GPU.
+        classes: number of classes, where labels are mixed and the dataset does not tell.
 
     Returns:
-        The loader; batches are ``EventBatch(x [T, N, C, H, W], lengths [N], mask, y [N])``.
+        The loader; batches are ``EventBatch(x [T, N, C, H, W], lengths [N], mask, y)``.
 
     Raises:
-        ConfigError: ``batch_size`` or ``num_workers`` is out of range.
+        ConfigError: ``batch_size`` or ``num_workers`` is out of range, or ``augment`` takes no frames.
 
     Example:
         >>> import numpy as np
@@ -131,11 +195,11 @@ def event_loader(
     if num_workers < 0:
         raise ConfigError(f"num_workers is {num_workers}; expected 0 or more")
     return DataLoader(
-        _Keyed(dataset, augment, seed),
+        _Keyed(dataset, check_augment(augment), seed, classes or len(class_names(dataset)) or None),
         batch_size=batch_size,
         sampler=EpochSampler(dataset, shuffle=shuffle, seed=seed),
         num_workers=num_workers,
-        collate_fn=collate,
+        collate_fn=_as_it_comes,
         drop_last=drop_last,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,

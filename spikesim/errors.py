@@ -74,6 +74,10 @@ class DatasetError(SpikesimError, LookupError):
     """A dataset folder is missing, empty or not laid out as expected."""
 
 
+class CacheError(SpikesimError, OSError):
+    """A cache cannot be written or read: the disk is full, or the folder is no folder."""
+
+
 class LedgerError(SpikesimError, ValueError):
     """Operations cannot be counted or priced as asked."""
 

@@ -56,6 +56,11 @@ class CatalogDataset(RecordingFiles):
                 raise
             raise EventError(f"{recording.path}: {error}") from error
 
+    def identity(self) -> dict[str, Any]:
+        """What decides, beside the content of :attr:`files`, which events come of them."""
+        parts = [(one.row, one.span) for one in self.recordings]
+        return {"read": self.layout.read, "sensor_size": self.entry.sensor_size, "parts": parts}
+
     def __getitem__(self, index: int) -> tuple[Any, int]:
         """Return the recording (:class:`Events`, or what ``transform`` makes of it) and its label."""
         events = self.events(index)

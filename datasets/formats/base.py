@@ -121,10 +121,12 @@ class Source:
     def open(cls, path: str | os.PathLike[str], options: Options | None = None) -> Self:
         """Open a file for reading; a failure is an :class:`EventFileError`."""
         try:
-            file = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
+            file = open(path, "rb")  # noqa: SIM115 - the caller closes it
         except OSError as error:
             raise EventFileError(f"{path}: cannot be read ({error.strerror or error})") from error
-        return cls(Path(path), file, os.fstat(file.fileno()).st_size, options or Options())
+        # A Path made of a Path is parsed anew, which takes longer than to read a small file.
+        known = path if isinstance(path, Path) else Path(path)
+        return cls(known, file, os.fstat(file.fileno()).st_size, options or Options())
 
     def __enter__(self) -> Self:
         return self
@@ -241,6 +243,8 @@ class Format:
         endings: usual endings of such files, with the dot.
         recognise: whether the first :data:`HEAD_BYTES` of a file (and the file) look like it.
         chunks: reads an open file in parts of bounded size.
+        at_once: decodes the content of a whole small file for a sensor, and tells whether it is in order of time; gives
+            ``None`` where anything is odd, so that the reader in parts says what. For speed only.
         write: writes a recording, or ``None``.
         sure: whether content alone decides; otherwise the ending must agree.
         takes: the :class:`Options` that mean something for it.
@@ -256,3 +260,4 @@ class Format:
     sure: bool = True
     takes: tuple[str, ...] = ()
     extra: str | None = None
+    at_once: Callable[[bytes, SensorSize], tuple[NDArray[Any], bool] | None] | None = None

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.atomic import write_whole
 from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.convert import EVENT_DTYPE
 from spikesim.datasets.events import Events
 from spikesim.datasets.formats.base import Chunk, Format, Source, evenly, picked
 from spikesim.errors import EventError
@@ -116,6 +118,33 @@ def _refuse(bad: NDArray[np.bool_], name: str, values: NDArray[Any], expected: s
         )
 
 
+def at_once(content: bytes, sensor_size: SensorSize) -> tuple[NDArray[Any], bool] | None:
+    """Decode a file of plain records, all inside the sensor, in one pass."""
+    count, rest = divmod(len(content), 5)
+    if rest:
+        return None
+    data = np.empty(count, EVENT_DTYPE)
+    order = _decode(np.frombuffer(content, np.uint8), sensor_size[0], sensor_size[1], data)
+    return None if order < 0 else (data, order > 0)
+
+
+@njit(cache=True, nogil=True)
+def _decode(content: Any, width: Any, height: Any, data: Any) -> Any:
+    """Fill ``data``; gives 1 if it is in order of time, 0 if not, -1 if a record is no event of this sensor."""
+    order, before = 1, np.int64(0)
+    for i in range(len(data)):
+        x, y, high = np.int64(content[5 * i]), np.int64(content[5 * i + 1]), np.int64(content[5 * i + 2])
+        if x >= width or y >= height or y == _OVERFLOW_ROW:
+            return -1
+        t = (high & 0x7F) << 16 | np.int64(content[5 * i + 3]) << 8 | np.int64(content[5 * i + 4])
+        event = data[i]
+        event["x"], event["y"], event["t"], event["p"] = x, y, t, high >> 7
+        if t < before:
+            order = 0
+        before = t
+    return order
+
+
 BIN40 = Format(
     "bin40",
     "40-bit ATIS records (N-MNIST, N-Caltech101)",
@@ -124,4 +153,5 @@ BIN40 = Format(
     chunks,
     write,
     sure=False,
+    at_once=at_once,
 )

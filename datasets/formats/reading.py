@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spikesim.datasets.checks import BadEventError, SensorSize, check_sensor_size
 from spikesim.datasets.convert import EVENT_DTYPE, PolarityRule, canonical, one_dimensional
 from spikesim.datasets.events import Events
-from spikesim.datasets.formats.base import Chunk, DamageError, Format, Loss, Source
+from spikesim.datasets.formats.base import CHUNK_BYTES, Chunk, DamageError, Format, Loss, Source
 from spikesim.errors import EventError
 
 logger = logging.getLogger("spikesim.datasets.formats")
@@ -112,13 +112,24 @@ class Reader:
 
     def whole(self) -> Events:
         """Read all events."""
-        parts = list(self.parts())
-        data = np.concatenate(parts) if parts else np.empty(0, EVENT_DTYPE)
-        del parts
-        events = Events._trusted(data, self.sensor(_largest(data)))
+        events = self._at_once()
+        if events is None:
+            parts = list(self.parts())
+            data = np.concatenate(parts) if parts else np.empty(0, EVENT_DTYPE)
+            del parts
+            events = Events._trusted(data, self.sensor(_largest(data)))
         if not events.sorted:
             logger.warning("%s: event %s is earlier than the one before it", self.source.path, events.first_unsorted)
         return events
+
+    def _at_once(self) -> Events | None:
+        """The events of a small file of a format that can be decoded in one pass, if there is nothing odd in it."""
+        decode, source = self.layout.at_once, self.source
+        if decode is None or self.asked is None or source.size > CHUNK_BYTES:
+            return None
+        source.rewind()
+        decoded = decode(source.read(source.size), self.asked)
+        return None if decoded is None else Events._trusted(decoded[0], self.asked, decoded[1])
 
     def _known_sensor(self) -> SensorSize:
         """The sensor, after a first pass over the file where nothing else tells it."""

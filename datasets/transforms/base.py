@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.draw import Draw
+from spikesim.datasets.transforms.draw import Draw, NoDraw
 from spikesim.datasets.transforms.stream import Stream, like, stream_of
 from spikesim.errors import EventError
 
@@ -22,12 +22,14 @@ class Applied(NamedTuple):
         dropped: events that are not in the result, one number for each of the transform's reasons.
         added: events that were not in the stream.
         sensor_size: of the events of the result, if it changed.
+        ordered: whether its events are known to be in order of time.
     """
 
     result: Any
     dropped: tuple[int, ...] = ()
     added: int = 0
     sensor_size: SensorSize | None = None
+    ordered: bool = False
 
 
 class Counted(NamedTuple):
@@ -103,10 +105,11 @@ class EventTransform:
             seed: for random transforms that have none of their own.
             place: in the pipeline, so that equal transforms draw differently.
         """
-        calls = self.__dict__.get("_calls", 0)
+        draw: Draw = NoDraw(type(self).__name__)
         if self.random:
+            calls = self.__dict__.get("_calls", 0)
             self.__dict__["_calls"] = calls + 1  # also where the dataclass is frozen
-        draw = Draw.for_call(self.seed if self.seed is not None else seed, place, calls)
+            draw = Draw.for_call(self.seed if self.seed is not None else seed, place, calls)
         if self.rasters and isinstance(events, np.ndarray) and events.dtype.names is None:
             raster = self.apply_raster(events, draw)
             before, kept = int(events.sum()), int(raster.sum())
@@ -116,7 +119,8 @@ class EventTransform:
         kept = len(stream.data) + applied.added - sum(applied.dropped)
         result = applied.result
         if isinstance(result, np.ndarray) and result.dtype.names is not None:
-            checked = Stream(result, applied.sensor_size or stream.sensor_size, stream.checked, stream.flat)
+            size = applied.sensor_size or stream.sensor_size
+            checked = Stream(result, size, stream.checked, stream.flat, applied.ordered)
             result = like(checked, events, applied.sensor_size)
         return Counted(result, len(stream.data), kept, dict(zip(self.reasons, applied.dropped)), applied.added)
 

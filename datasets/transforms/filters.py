@@ -203,4 +203,4 @@ def masked(transform: EventTransform, stream: Stream, keep: Any, kept: int, size
     """
     if kept < 0:
         raise outside(stream.data, -1 - kept, size, type(transform).__name__)
-    return Applied(kept_of(stream.data, keep, kept), (len(stream.data) - kept,))
+    return Applied(kept_of(stream.data, keep, kept), (len(stream.data) - kept,), ordered=stream.ordered)

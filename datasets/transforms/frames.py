@@ -133,7 +133,7 @@ class ToFrame(EventTransform):
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`ToFrame`."""
         by_number = self.event_count is not None or self.n_event_bins is not None
-        data = in_order(stream.data, "ToFrame" if by_number else None)
+        data = in_order(stream.data, "ToFrame" if by_number else None, stream.ordered)
         width, height, polarities = size = stream.size
         starts, ends = self._cut(data)
         frames = np.zeros((len(starts), polarities, height, width), self.dtype)
@@ -141,7 +141,7 @@ class ToFrame(EventTransform):
         overflow = count_events(data, starts, ends, frames.dtype.type(most), frames)
         if overflow < 0:
             raise outside(data, -1 - overflow, size, "ToFrame")
-        lost = len(data) - _covered(starts, ends)
+        lost = len(data) - int(_covered(starts, ends))
         return Applied(frames[:, :, 0] if stream.flat else frames, (lost, overflow if self.overlap == 0 else 0))
 
     def _cut(self, data: NDArray[Any]) -> Bounds:
@@ -163,7 +163,11 @@ class ToFrame(EventTransform):
         )
 
 
-def _covered(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> int:
+@njit(cache=True, nogil=True)
+def _covered(starts: Any, ends: Any) -> Any:
     """Events in at least one slice; slices begin and end in ascending order."""
-    reached = np.concatenate([[0], np.maximum.accumulate(ends)[:-1]]) if len(ends) else ends
-    return int(np.maximum(ends - np.maximum(starts, reached), 0).sum())
+    covered, reached = 0, 0
+    for j in range(len(starts)):
+        covered += max(ends[j] - max(starts[j], reached), 0)
+        reached = max(reached, ends[j])
+    return covered

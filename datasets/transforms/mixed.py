@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from spikesim.datasets.transforms.draw import _CURRENT, Draw, SampleKey, sample_at
+from spikesim.datasets.transforms.draw import Draw, SampleKey, current_sample, sample_at
 from spikesim.datasets.transforms.labels import MixedLabel
 from spikesim.datasets.transforms.mixing import EventMixer
 from spikesim.datasets.transforms.settings import check_probability
@@ -68,7 +68,7 @@ class MixedDataset(Dataset[tuple[Any, MixedLabel]]):
 
     def __getitem__(self, index: int | SampleKey) -> tuple[Any, MixedLabel]:
         """Return a mixed recording (or what the transform makes of it) and the label of both."""
-        key = index if isinstance(index, SampleKey) else _CURRENT.get() or SampleKey(self.epoch, int(index))
+        key = index if isinstance(index, SampleKey) else current_sample() or SampleKey(self.epoch, int(index))
         sample = key.sample if isinstance(index, SampleKey) else int(index)
         with sample_at(key.epoch, key.sample):
             events, label = self.dataset[sample]

@@ -78,14 +78,14 @@ class Pipeline:
             events: :class:`spikesim.datasets.Events`, or a structured array with the fields x, y, t and p.
         """
         worker = get_worker_info()
-        counts = self._counts[0 if worker is None else worker.id % (_SLOTS - 1) + 1]
+        counts = self._counts.numpy()[0 if worker is None else worker.id % (_SLOTS - 1) + 1]
         for place, transform in enumerate(self.transforms):
             if not isinstance(transform, EventTransform):
                 events = transform(events)
                 continue
             found = transform.counted(events, self.seed, place)
-            row = [1, found.events, found.kept, found.added, *found.dropped.values()]
-            counts[place, : len(row)] += torch.tensor(row)
+            row = (1, found.events, found.kept, found.added, *found.dropped.values())
+            counts[place, : len(row)] += row
             events = found.result
         return events
 

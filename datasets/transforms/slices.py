@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.errors import ConfigError
@@ -21,6 +22,31 @@ Remainder = Literal["exact", "spikingjelly", "tonic"]
 Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 REMAINDERS = ("exact", "spikingjelly", "tonic")
+
+
+@njit(cache=True, nogil=True)
+def first_from(t: Any, edges: Any) -> Any:
+    """Index of the first time that is not before each edge; NumPy's would copy times that lie inside of records.
+
+    Args:
+        t: ascending ``[N]``.
+        edges: ``[K]``.
+
+    >>> import numpy as np
+    >>> first_from(np.array([0, 3, 6]), np.array([3, 4, 9])).tolist()
+    [1, 2, 3]
+    """
+    places = np.empty(len(edges), np.int64)
+    for k in range(len(edges)):
+        low, high = 0, len(t)
+        while low < high:
+            middle = (low + high) // 2
+            if t[middle] < edges[k]:
+                low = middle + 1
+            else:
+                high = middle
+        places[k] = low
+    return places
 
 
 def time_bins(t: NDArray[Any], count: int, remainder: Remainder, overlap: float, start: Any, end: Any) -> Bounds:
@@ -47,8 +73,8 @@ def time_bins(t: NDArray[Any], count: int, remainder: Remainder, overlap: float,
     if remainder == "exact" and overlap == 0 and float(first).is_integer():
         # Whole numbers all the way: an edge is the first microsecond of its bin.
         length = (int(t[-1]) + 1 if end is None else int(np.ceil(end))) - int(first)
-        edges = int(first) + -(-np.arange(count + 1, dtype=object) * length // count)
-        places = np.searchsorted(t, np.array(edges, np.int64))
+        numbers = np.arange(count + 1, dtype=np.int64 if count * length < 2**62 else object)
+        places = first_from(t, (int(first) - (-numbers * length // count)).astype(np.int64))
         return places[:-1], places[1:]
     last = int(t[-1]) if end is None else end
     if remainder == "exact":

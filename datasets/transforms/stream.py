@@ -23,12 +23,14 @@ class Stream:
         sensor_size: ``(W, H, P)``, or None if neither the events nor the transform know it.
         checked: whether every value is known to lie within the sensor.
         flat: whether the events came without a y, as those of an artificial ear; here all have y = 0.
+        ordered: whether they are known to be in order of time.
     """
 
     data: NDArray[Any]
     sensor_size: SensorSize | None
     checked: bool
     flat: bool = False
+    ordered: bool = False
 
     @property
     def size(self) -> SensorSize:
@@ -60,7 +62,7 @@ def stream_of(events: Any, sensor_size: SensorSize | None, what: str) -> Stream:
                 f"{what} was made for the sensor {tuple(sensor_size)}, but the recording is of {events.sensor_size}; "
                 "leave sensor_size out, or crop the recording"
             )
-        return Stream(events.data, events.sensor_size, True)
+        return Stream(events.data, events.sensor_size, True, ordered=events.sorted)
     if not isinstance(events, np.ndarray) or events.dtype.names is None:
         given = f"an array of dtype {events.dtype}" if isinstance(events, np.ndarray) else type(events).__name__
         raise EventError(f"{what} was given {given}; expected Events, or a structured array with x, y, t and p")
@@ -93,16 +95,19 @@ def _is_plain(array: NDArray[Any]) -> bool:
     return kinds[3] == "b" or len(p) == 0 or bool(p.min() >= 0 and p.max() <= 1)
 
 
-def in_order(data: NDArray[Any], refuse: str | None = None) -> NDArray[Any]:
+def in_order(data: NDArray[Any], refuse: str | None = None, known: bool = False) -> NDArray[Any]:
     """The events in order of time; those of the same time keep their order.
 
     Args:
         data: the events.
         refuse: name of a transform that needs them in order, and cannot sort them without changing what is meant.
+        known: whether they are known to be in order.
 
     Raises:
         EventError: they are out of order, and ``refuse`` is given.
     """
+    if known:
+        return data
     t = data["t"]
     falls = t[1:] < t[:-1]
     if not falls.any():
@@ -147,5 +152,5 @@ def like(stream: Stream, source: Any, sensor_size: SensorSize | None = None) -> 
         return data if not stream.flat else repack_fields(data[[n for n in data.dtype.names or () if n != "y"]])
     size = sensor_size or source.sensor_size
     if stream.checked and stream.data.dtype == EVENT_DTYPE:
-        return Events._trusted(stream.data, size)
+        return Events._trusted(stream.data, size, stream.ordered or None)
     return Events(stream.data, size)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikesim.cli import datasets_catalog
+from spikesim.cli import datasets_cache, datasets_catalog
 from spikesim.cli.model import JsonPath
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 datasets_catalog.register(app)
+datasets_cache.register(app)
 
 
 @app.command()

@@ -42,7 +42,7 @@ def list_(json_path: JsonPath = None) -> None:
          "note": e.note, "layouts": {lay.name: lay.expected for lay in e.layouts}}
         for e in CATALOG.values()
     ]  # fmt: skip
-    _write(json_path, {"schema": 1, "datasets": rows})
+    write(json_path, {"schema": 1, "datasets": rows})
 
 
 def verify(name: Name, root: Root, json_path: JsonPath = None) -> None:
@@ -58,14 +58,14 @@ def verify(name: Name, root: Root, json_path: JsonPath = None) -> None:
 
     entry = entry_of(name)
     places = [folder / a.name for a in archives(entry) for folder in (root / str(entry.tonic), root)]
-    with _progress("bytes", sum(p.stat().st_size for p in places if p.is_file())) as advance:
+    with progress("bytes", sum(p.stat().st_size for p in places if p.is_file())) as advance:
         found = compare(entry, root, advance)
     table = Table("archive", "status", "md5 expected", "md5 found", "where")
     for row in found:
         table.add_row(row.archive.name, row.status, row.archive.md5, row.md5 or "-", str(row.path or row.archive.url))
     Console().print(table)
     rows = [{**row.archive._asdict(), "status": row.status, "found": row.md5} for row in found]
-    _write(json_path, {"schema": 1, "name": entry.name, "archives": rows})
+    write(json_path, {"schema": 1, "name": entry.name, "archives": rows})
     wrong = [row.archive.name for row in found if row.status != "ok"]
     if wrong:
         raise CheckFailed(f"{', '.join(wrong)}: not as published; download again, or go on with what was unpacked")
@@ -90,7 +90,7 @@ def doctor(
     from spikesim.datasets.catalog import Listing, examine, leaks, load
 
     dataset = load(name, root, "all", protocol=protocol, seed=seed)
-    with _progress("recordings", len(dataset)) as advance:
+    with progress("recordings", len(dataset)) as advance:
         found = examine(dataset, advance)
     shared = leaks(Listing(dataset.recordings, dataset.classes), dataset.split)
     table = Table(show_header=False)
@@ -112,7 +112,7 @@ def doctor(
         table.add_row("note", dataset.entry.note)
     Console().print(table)
     report = {"name": dataset.entry.name, "layout": dataset.layout.name, "split": str(dataset.split), **asdict(found)}
-    _write(json_path, {"schema": 1, **report, "shared": [leak._asdict() for leak in shared]})
+    write(json_path, {"schema": 1, **report, "shared": [leak._asdict() for leak in shared]})
     if not found.sound:
         raise CheckFailed(f"{len(found.findings) + len(found.unreadable)} findings in {root}; the table says which")
 
@@ -160,7 +160,8 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error; gives a function that is told of so much more."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -169,7 +170,8 @@ def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.advance(task, done)
 
 
-def _write(path: Path | None, content: dict[str, Any]) -> None:
+def write(path: Path | None, content: dict[str, Any]) -> None:
+    """Write JSON, if there is a path for it."""
     from spikesim.viz import write_text
 
     if path is not None:

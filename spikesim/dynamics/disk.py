@@ -13,17 +13,14 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from spikesim.folders import user_cache
+
 logger = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
     """Where compiled kernels are kept: ``$SPIKESIM_CACHE_DIR`` or the user's cache folder."""
-    chosen = os.environ.get("SPIKESIM_CACHE_DIR")
-    if not chosen:
-        import platformdirs
-
-        chosen = platformdirs.user_cache_dir("spikesim")
-    return Path(chosen) / "kernels"
+    return user_cache("kernels")
 
 
 def digest(*parts: str) -> str:

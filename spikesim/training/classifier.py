@@ -74,7 +74,7 @@ class SpikingClassifier(lightning.LightningModule):
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, batch {index + 1}; "
                 f"try a lower learning rate (it was {self.lr:g}) or a longer warm-up (it was {self.warmup:g})"
             )
-        self.train_accuracy(logits, batch.y)
+        self.train_accuracy(logits, batch.likeliest)
         self._log("train_loss", loss, len(batch.y))
         self._log("train_accuracy", self.train_accuracy, len(batch.y))
         return loss
@@ -88,7 +88,7 @@ class SpikingClassifier(lightning.LightningModule):
         if self._rates is not None:
             self._rates.mask = batch.mask
         logits = scores(self.network, batch)
-        self.val_accuracy(logits, batch.y)
+        self.val_accuracy(logits, batch.likeliest)
         self._log("val_loss", functional.cross_entropy(logits, batch.y), len(batch.y))
         self._log("val_accuracy", self.val_accuracy, len(batch.y))
 

@@ -65,7 +65,7 @@ def evaluate(network: Network, batches: Iterable[EventBatch], device: str | torc
                 rates.mask = moved.mask
                 logits = scores(network, moved)
                 loss += torch.nn.functional.cross_entropy(logits, moved.y, reduction="sum").item()
-                correct += int((logits.argmax(1) == moved.y).sum())
+                correct += int((logits.argmax(1) == moved.likeliest).sum())
                 samples += len(moved.y)
     finally:
         network.train(training)

@@ -113,19 +113,27 @@ def test_no_kernel_leaves_its_arrays(tmp_path):
     script = """
 import numpy as np
 from oracles.events import frames
-from spikesim.datasets import Events, to_frames
+from spikesim.datasets import CachedFrames, Events, RandomErase, RandomMirror, RandomShift, event_loader
+from spikesim.datasets import generate_ndigits, load_nmnist, to_frames
+from spikesim.datasets.transforms import Denoise, Pipeline, ToFrame
 rng = np.random.default_rng(0)
 events = Events.from_columns(*(rng.integers(0, top, 300) for top in (5, 3, 999, 2)), (5, 3, 2)).in_time_order()
 rows = [tuple(row) for row in events.data.tolist()]
 for by in ("time", "count"):
     for timesteps in (1, 7, 500):
         assert (to_frames(events, timesteps, by).frames == frames(rows, (5, 3, 2), timesteps, by)).all()
+train, test = load_nmnist(generate_ndigits("made", samples=20))
+assert len(train[0][0]) > 1000
+transform = Pipeline([Denoise(1_000), ToFrame(n_time_bins=7)])
+framed = CachedFrames(train, transform, root="cache")
+loader = event_loader(framed, 5, shuffle=True, seed=0, augment=[RandomShift(3), RandomErase(5), RandomMirror(0.5)])
+assert sum(batch.x.shape[1] for batch in loader) == 16
 """
     tests = Path(__file__).resolve().parents[1]
     environment = os.environ | {
         "NUMBA_BOUNDSCHECK": "1",
         "NUMBA_CACHE_DIR": str(tmp_path / "cache"),  # else a kernel compiled without the check is taken
-        "PYTHONPATH": str(tests),
+        "PYTHONPATH": os.pathsep.join([str(tests), *sys.path]),
     }
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

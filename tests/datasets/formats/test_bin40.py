@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from oracles.events import decode_bin
 
 from spikesim.datasets import Events, encode_bin, read_bin, write_bin
+from spikesim.datasets.formats.bin40 import at_once
 from spikesim.errors import EventError, EventFileError
 
 SENSOR = (256, 240, 2)
@@ -27,6 +28,30 @@ def test_round_trip_is_exact_and_equals_the_scalar_reader(rows, tmp_path_factory
     write_bin(path, events)
     assert read_bin(path, SENSOR) == events
     assert decode_bin(path.read_bytes()) == rows
+
+
+@given(
+    content=st.lists(event, max_size=30).map(lambda rows: b"".join(encode_bin(recording([row])) for row in rows))
+    | st.binary(max_size=60),
+    sensor=st.sampled_from([(34, 34, 2), SENSOR, (256, 256, 1)]),
+)
+def test_one_pass_gives_what_the_parts_give_or_leaves_it_to_them(content, sensor):
+    decoded = at_once(content, sensor)
+    records = np.frombuffer(content, np.uint8, len(content) // 5 * 5).reshape(-1, 5)
+    plain = (records[:, 0] < sensor[0]) & (records[:, 1] < sensor[1]) & (records[:, 1] != 240)
+    assert (decoded is not None) == (len(content) % 5 == 0 and bool(plain.all()))
+    if decoded is not None:
+        data, ordered = decoded
+        assert data.tolist() == decode_bin(content)
+        assert ordered == (np.diff(data["t"]) >= 0).all() == Events(data, sensor).sorted
+
+
+def test_large_files_are_read_in_parts(tmp_path, monkeypatch):
+    events = recording([(1, 2, t, 1) for t in range(300)])
+    write_bin(tmp_path / "r.bin", events)
+    monkeypatch.setattr("spikesim.datasets.formats.reading.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("spikesim.datasets.formats.base.CHUNK_BYTES", 1000)
+    assert read_bin(tmp_path / "r.bin", SENSOR) == events
 
 
 @pytest.mark.parametrize("t", [2**23 - 1, 2**23, 2**23 + 8191, 2**23 + 8192, 2**32 - 1])
