@@ -16,8 +16,10 @@ from spikesim.datasets.cache.identity import Describer, digest
 from spikesim.datasets.folder import RecordingFiles
 from spikesim.errors import ConfigError
 
-_TOLD = ("files", "labels", "classes", "transform", "target_transform", "transforms")
-_TOLD += ("data", "targets", "location_on_system")  # of Tonic's datasets
+_TOLD = (
+    *("files", "labels", "classes", "transform", "target_transform", "transforms"),
+    *("data", "targets", "location_on_system"),  # of Tonic's datasets
+)
 
 
 def fingerprint(dataset: Any, describe: Describer, notes: Path | None) -> Any:

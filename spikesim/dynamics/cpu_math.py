@@ -170,7 +170,7 @@ def _polynomial(coefficients: tuple[Any, ...]) -> Callable[[Any], Any]:
     source = ["def polynomial(r1):", *powers, f"    return {value(0, len(coefficients))}"]
     names = {f"c{k}": c for k, c in enumerate(coefficients)} | {"fma": _multiply_add}
     exec("\n".join(source), names)
-    return njit(error_model="numpy", forceinline=True)(names["polynomial"])  # type: ignore[no-any-return]
+    return njit(error_model="numpy", forceinline=True)(names["polynomial"])
 
 
 def _expm1_parts(real: Any) -> Callable[[Any], Any]:
