@@ -91,8 +91,8 @@ def _upper_first(source: Source, lines: list[bytes]) -> bool:
     words = np.frombuffer(source.read(2**16 // 8 * 8), np.uint8)
     halves = words[: len(words) // 8 * 8].view("<u4").reshape(-1, 2)
     source.file.seek(start)
-    # The word of time has type 8 and nothing in its lower half. The vector of one event may look like that the other way
-    # round; but time comes first.
+    # The word of time has type 8 and nothing in its lower half. The vector of one event may look like that the other
+    # way round; but time comes first.
     upper, lower = (np.flatnonzero((halves[:, k] >> 28 == 8) & (halves[:, 1 - k] == 0)) for k in (0, 1))
     if len(upper) == len(lower):
         return len(upper) == 0 or bool(upper[0] < lower[0])
