@@ -25,6 +25,8 @@ from spikesim.datasets.labels import class_names
 from spikesim.datasets.transforms.pipeline import AccountRow
 from spikesim.errors import CacheError, ConfigError
 
+_LONGEST = 2000  # characters of a transform, as the manifest shows it
+
 
 class CachedFrames(StoredFrames):
     """A dataset framed once and kept on disk: what Tonic's ``DiskCachedDataset`` is for.
@@ -103,7 +105,8 @@ class CachedFrames(StoredFrames):
         folder = cache_root(root)
         name = _key(dataset, transform, dtype, key, folder / "notes")
         classes = class_names(dataset)
-        about = _told(dataset), " > ".join(repr(one) for one in (*transforms_of(dataset), transform) if one is not None)
+        applied = [repr(one) for one in (*transforms_of(dataset), transform) if one is not None]
+        about = _told(dataset), " > ".join(applied)[:_LONGEST]
 
         def grown(size: int) -> None:
             if most is not None and size > most:

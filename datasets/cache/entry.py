@@ -118,7 +118,8 @@ def read_entry(folder: Path, held: Lock | None) -> Entry:
         lengths, labels = (np.load(folder / name, allow_pickle=False) for name in (LENGTHS, LABELS))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedEntryError(f"cannot be opened ({error!r})") from error
-    if len(lengths) != manifest.samples or len(labels) != manifest.samples or lengths.sum() != manifest.steps:
+    whole = lengths.dtype == np.int64 and lengths.shape == (manifest.samples,) and len(labels) == manifest.samples
+    if not whole or lengths.sum() != manifest.steps or (lengths < 1).any():
         raise DamagedEntryError(
             f"{LENGTHS} and {LABELS} do not fit {manifest.samples} samples of {manifest.steps} steps"
         )

@@ -66,12 +66,8 @@ class Describer:
             return ["array", str(array.dtype.descr), list(array.shape), digest(array.tobytes())]
         if isinstance(value, _NAMED):
             return [type(value).__name__, str(value)]
-        if isinstance(value, types.MethodType):
-            return ["method", value.__name__, self(value.__self__, where)]
-        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc)):
-            return self._code(value, where)
         if id(value) in self._open:
-            return self._vouched(value, where)
+            return self._vouched(value, where)  # it holds itself
         self._open.add(id(value))
         try:
             return self._compound(value, where)
@@ -79,6 +75,10 @@ class Describer:
             self._open.discard(id(value))
 
     def _compound(self, value: Any, where: str) -> Any:
+        if isinstance(value, types.MethodType):
+            return ["method", value.__name__, self(value.__self__, where)]
+        if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType, np.ufunc)):
+            return self._code(value, where)
         if isinstance(value, (list, tuple)):
             return [self(one, f"{where}[{n}]") for n, one in enumerate(value)]
         if isinstance(value, (set, frozenset)):
@@ -99,7 +99,7 @@ class Describer:
         """A class or a function: its name, and the code that it stands in."""
         module, name = getattr(value, "__module__", None) or "builtins", getattr(value, "__qualname__", value.__name__)
         written: list[Any] = [f"{module}.{name}"]
-        if isinstance(value, types.FunctionType) and "<" in name:
+        if isinstance(value, types.FunctionType) and ("<" in name or value.__closure__):
             # Several of them may stand in one file under one name.
             cells = [cell.cell_contents for cell in value.__closure__ or ()]
             written += [_bytecode(value.__code__), self([cells, value.__defaults__, value.__kwdefaults__], where)]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from spikesim.datasets.cache.drawing import refuse_random
 from spikesim.datasets.cache.fill import Advance, Filled, fill
 from spikesim.datasets.cache.stored import StoredFrames
-from spikesim.datasets.folder import EventDataset
 from spikesim.datasets.frames import EventTally
 from spikesim.datasets.labels import class_names
 from spikesim.datasets.transforms.pipeline import AccountRow
@@ -28,7 +27,7 @@ class FrameDataset(StoredFrames):
     Args:
         dataset: recordings and labels, such as :class:`EventFolder`.
         frames: how to frame them: :class:`Frames`, or any transform or pipeline that ends in frames ``[T, C, H, W]``
-            and is not random.
+            and is not random; ``None`` where the dataset gives frames itself.
 
     Attributes:
         steps: the frames of all samples behind each other, ``[sum of lengths, C, H, W]``.
@@ -55,7 +54,7 @@ class FrameDataset(StoredFrames):
 
     account: tuple[AccountRow, ...]
 
-    def __init__(self, dataset: EventDataset, frames: Callable[[Any], Any]) -> None:
+    def __init__(self, dataset: Any, frames: Callable[[Any], Any] | None) -> None:
         refuse_random(dataset, frames)
         steps, filled = fill_memory(dataset, frames)
         self.account = filled.account

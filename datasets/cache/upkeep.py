@@ -36,7 +36,7 @@ class CacheEntry(NamedTuple):
 
 def cache_root(root: str | os.PathLike[str] | None = None) -> Path:
     """The folder of all entries: ``root``, or ``frames`` in ``$SPIKESIM_CACHE_DIR`` or the user's cache folder."""
-    return Path(root).expanduser() if root is not None else user_cache("frames")
+    return (Path(root).expanduser() if root is not None else user_cache("frames")).absolute()
 
 
 def cache_entries(root: str | os.PathLike[str] | None = None) -> list[CacheEntry]:

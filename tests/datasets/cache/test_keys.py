@@ -191,6 +191,11 @@ def test_functions_without_a_name_are_told_apart():
     def scaled(factor, bias=0):
         return lambda frames: frames * factor + bias
 
+    def again(frames):
+        return again(frames) if len(frames) else frames
+
+    with pytest.raises(ConfigError, match="again"):
+        Describer()(again)
     describe = Describer()
     told = [scaled(1), scaled(2), scaled(1, 1), lambda frames: frames, lambda frames: frames + 1]
     assert len({repr(describe(one)) for one in told}) == 5
