@@ -72,7 +72,8 @@ def test_dots_are_as_large_as_they_should_be_and_come_back(seed, radius):
     motion = moving_dots(speed, count=1, radius=radius, sensor_size=size, background=0.0, fps=500, seed=seed)
     frames = motion.scene.draw(0, 101)
     whole = frames.sum(axis=(1, 2)).max()
-    assert whole == pytest.approx(math.pi * radius**2, rel=0.1)
+    # An edge that is one pixel wide and linear adds a twelfth of a square pixel to the square of the radius.
+    assert whole == pytest.approx(math.pi * (radius**2 + 1 / 12), rel=0.08)  # the grid of pixels does the rest
     there = frames.sum(axis=(1, 2)) > 0
     assert there.any() and (radius >= 3 or not there.all())
     assert frames.max() <= 1.0
@@ -97,20 +98,21 @@ def carried(motion, first, last, sign):
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "most"),
     [
-        lambda: moving_grating((40.0, 25.0), sensor_size=(40, 30), wavelength=12),
-        lambda: translate(np.sin(np.indices((50, 60)).sum(0) / 3) + 1, (60.0, -45.0)),
-        lambda: rotate(np.sin(np.indices((50, 60))[0] / 3) + 1, 1.5),
-        lambda: moving_bar((50.0, 20.0), sensor_size=(40, 30), width=14),
-        lambda: saccade(np.sin(np.indices((50, 60))[1] / 3) + 1, border="edge"),
+        (lambda: moving_grating((40.0, 25.0), sensor_size=(40, 30), wavelength=12), 0.1),
+        (lambda: translate(np.sin(np.indices((50, 60)).sum(0) / 3) + 1, (60.0, -45.0)), 0.1),
+        (lambda: rotate(np.sin(np.indices((50, 60))[0] / 3) + 1, 1.5), 0.1),
+        # The ground before a bar stands still, so that what the flow of one moment carries is torn at its edges.
+        (lambda: moving_bar((50.0, 20.0), sensor_size=(40, 30), width=14), 0.3),
+        (lambda: saccade(np.sin(np.indices((50, 60))[1] / 3) + 1, border="edge"), 0.1),
     ],
     ids=["grating", "translate", "rotate", "bar", "saccade"],
 )
-def test_brightness_is_carried_along_the_flow(make):
+def test_brightness_is_carried_along_the_flow(make, most):
     motion = make()
     for first in (10, 60, 140):
-        assert carried(motion, first, first + 30, 1) < 0.25 < 1.2 < carried(motion, first, first + 30, -1)
+        assert carried(motion, first, first + 30, 1) < most < 1.2 < carried(motion, first, first + 30, -1)
 
 
 def test_events_have_the_flow_of_their_pixel_and_time():
