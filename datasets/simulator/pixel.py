@@ -131,6 +131,21 @@ def interval_events(
     return level, dead_until, due, candidate, np.int64(used)
 
 
+@njit(cache=True, nogil=True)
+def fill(keys: Any, base: Any, events: Any, noise: Any) -> Any:
+    """Unpack keys into an array of events, whose times count from 0, and noise flags; return how many are ON."""
+    on = 0
+    for i in range(keys.size):
+        key = keys[i]
+        events[i].x = (key >> COLUMN) & SIDE
+        events[i].y = (key >> ROW) & SIDE
+        events[i].t = (key >> TIME) + base
+        events[i].p = (key >> 1) & 1
+        noise[i] = key & 1
+        on += (key >> 1) & 1
+    return on
+
+
 def unpack(keys: Any) -> tuple[Any, Any, Any, Any]:
     """Return the columns x, y, t and p of packed events; t counts from their base."""
     return (keys >> COLUMN) & SIDE, (keys >> ROW) & SIDE, keys >> TIME, (keys >> 1) & 1

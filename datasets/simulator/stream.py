@@ -16,7 +16,7 @@ from spikesim.datasets.events import Events
 from spikesim.datasets.simulator.camera import SHOT_STREAM, Camera, Standing, keys_of
 from spikesim.datasets.simulator.light import Encoding, Light, as_light, check_frames
 from spikesim.datasets.simulator.model import PixelModel
-from spikesim.datasets.simulator.pixel import LARGEST_SPAN_US, TIME, unpack
+from spikesim.datasets.simulator.pixel import LARGEST_SPAN_US, TIME, fill
 from spikesim.errors import ConfigError, EventError, StateError
 
 LARGEST_TIME_US = 2**52
@@ -236,10 +236,8 @@ class EventSimulator:
 
     def _simulated(self, keys: NDArray[np.int64], base: int) -> Simulated:
         data = np.empty(len(keys), EVENT_DTYPE)
-        data["x"], data["y"], data["t"], data["p"] = unpack(keys)
-        data["t"] += base
-        noise = (keys & 1).astype(np.bool_)
-        on = int(np.count_nonzero(data["p"]))
+        noise = np.empty(len(keys), np.bool_)
+        on = int(fill(keys, base, data, noise))
         self.tally.on += on
         self.tally.off += len(keys) - on
         self.tally.noise += int(np.count_nonzero(noise))

@@ -90,8 +90,9 @@ def _sink(level: Any, drift: Any, duration: Any) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _events(
-    places: Any, done: Any, count: Any, first: Any, width: Any, start: Any, end: Any, base: Any, signal: Any,
-    light: Any, camera: Any, receptor: Any, key: Any, state: Any, candidates: Any, keys: Any, used: Any,
+    places: Any, done: Any, count: Any, first: Any, width: Any, start: Any, end: Any, base: Any, before: Any,
+    after: Any, light_before: Any, light: Any, camera: Any, receptor: Any, key: Any, state: Any, candidates: Any,
+    keys: Any, used: Any,
 ) -> Any:  # fmt: skip
     """Append the events of the marked pixels of a span; stops before the one for which ``keys`` is too small."""
     duration = end - start
@@ -101,14 +102,15 @@ def _events(
         y = pixel // width
         where = (np.int64(y) << ROW) | (np.int64(pixel - y * width) << COLUMN)
         level, dead_until, due, candidate, now_used = interval_events(
-            start, end, state[SIGNAL, i], signal[i] + camera[DRIFT, i] * duration, state[LIGHT, i], light[i],
-            where, pixel, base, camera[ON, i], camera[OFF, i], camera[HOT, i], receptor, key,
-            state[LEVEL, i], state[DEAD_UNTIL, i], state[DUE, i], candidates[i], keys, used,
+            start, end, before[i], after[i] + camera[DRIFT, pixel] * duration, light_before[i], light[i],
+            where, pixel, base, camera[ON, pixel], camera[OFF, pixel], camera[HOT, pixel], receptor, key,
+            state[LEVEL, pixel], state[DEAD_UNTIL, pixel], state[DUE, pixel], candidates[pixel], keys, used,
         )  # fmt: skip
         if now_used < 0:
             return k, used
         used = now_used
-        state[LEVEL, i], state[DEAD_UNTIL, i], state[DUE, i], candidates[i] = level, dead_until, due, candidate
+        state[LEVEL, pixel], state[DEAD_UNTIL, pixel], state[DUE, pixel] = level, dead_until, due
+        candidates[pixel] = candidate
     return count, used
 
 
@@ -121,34 +123,37 @@ def _grown(keys: Any, used: Any) -> Any:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _walk(
-    frames: Any, times: Any, code_light: Any, code_mapped: Any, code_halves: Any, which: Any, first: Any, width: Any,
-    camera: Any, receptor: Any, key: Any, state: Any, candidates: Any, keys: Any, used: Any,
+    frames: Any, times: Any, code_light: Any, code_mapped: Any, code_halves: Any, which: Any, first: Any, last: Any,
+    width: Any, camera: Any, receptor: Any, key: Any, state: Any, candidates: Any, keys: Any, used: Any,
 ) -> Any:  # fmt: skip
-    """Take one span ``[F, pixels]``, whose first pixel has the number ``first``, through the frames."""
-    count, pixels = frames.shape
+    """Take one span of pixels through the frames."""
+    pixels = last - first
     codes, filtered = code_light.size > 0, receptor.cutoff > 0.0
-    leaking = (camera[DRIFT] != 0.0).any()
-    lit = filtered or not codes or receptor.shot > 0.0 or (camera[HOT] != 0.0).any()
-    level, last, dead_until, due = state[LEVEL], state[SIGNAL], state[DEAD_UNTIL], state[DUE]
-    mapped_before, light_before = state[MAPPED], state[LIGHT]
-    on, off, drift = camera[ON], camera[OFF], camera[DRIFT]
+    # Only so, an index and then a slice, does Numba know that the numbers lie side by side.
+    level, dead_until, due = state[LEVEL, first:last], state[DEAD_UNTIL, first:last], state[DUE, first:last]
+    on, off, drift = camera[ON, first:last], camera[OFF, first:last], camera[DRIFT, first:last]
+    leaking = (drift != 0.0).any()
+    lit = filtered or not codes or receptor.shot > 0.0 or (camera[HOT, first:last] != 0.0).any()
     marks = np.zeros((pixels + 7) // 8 * 8, np.uint8)
     words = marks.view(np.uint64)
     places = np.empty(pixels, np.int64)
-    signal, light, mapped_now = np.empty(pixels), np.zeros(pixels), np.empty(pixels)
-    half, half_before = np.empty(pixels), np.empty(pixels)
+    # What was in the frame before, and what is now; they change places after each frame.
+    before, signal = state[SIGNAL, first:last].copy(), np.empty(pixels)
+    light_before, light = state[LIGHT, first:last].copy(), np.zeros(pixels)
+    mapped_before, mapped_now = state[MAPPED, first:last].copy(), np.empty(pixels)
+    half_before, half = np.empty(pixels), np.empty(pixels)
     halved = -1.0  # the interval that half_before is for
-    for f in range(count):
+    for f in range(len(frames)):
         start, end = np.float64(times[f]), np.float64(times[f + 1])
         duration = end - start
-        frame = frames[f]
+        frame = frames[f, first:last]
         if codes:
             look_up(frame, code_mapped, mapped_now)
             if lit:
                 look_up(frame, code_light, light)
         else:
             copy(frame, light)
-            map_light(light, light_before, mapped_before if filtered else last, receptor, mapped_now)
+            map_light(light, light_before, mapped_before, receptor, mapped_now)
         if filtered:
             if halved != duration:
                 half_decays(light_before, duration, receptor, half_before)
@@ -158,19 +163,18 @@ def _walk(
             else:
                 half_decays(light, duration, receptor, half)
             low_pass(
-                mapped_before, mapped_now, light_before, light, half_before, half, last, duration, receptor, signal
+                mapped_before, mapped_now, light_before, light, half_before, half, before, duration, receptor, signal
             )
-            copy(mapped_now, mapped_before)
             half_before, half = half, half_before
         else:
-            signal, mapped_now = mapped_now, signal
+            copy(mapped_now, signal)
         _mark(signal, level, on, off, drift, duration, dead_until, start, due, end, marks)
         found = _marked(marks, words, places)
         done = 0
         while done < found:
             done, used = _events(
-                places, done, found, first, width, start, end, times[0], signal, light, camera, receptor, key, state,
-                candidates, keys, used,
+                places, done, found, first, width, start, end, times[0], before, signal, light_before, light, camera,
+                receptor, key, state, candidates, keys, used,
             )  # fmt: skip
             if done < found:
                 if keys.size >= LARGEST_CHUNK:
@@ -178,9 +182,14 @@ def _walk(
                 keys = _grown(keys, used)
         if leaking:
             _sink(level, drift, duration)
-        copy(signal, last)
-        if lit:
-            copy(light, light_before)
+        before, signal = signal, before
+        light_before, light = light, light_before
+        mapped_before, mapped_now = mapped_now, mapped_before
+    if codes and not lit:
+        look_up(frames[len(frames) - 1, first:last], code_light, light_before)  # the next frames may hold light
+    state[SIGNAL, first:last] = before
+    state[LIGHT, first:last] = light_before
+    state[MAPPED, first:last] = mapped_before
     return keys, used
 
 
@@ -213,11 +222,9 @@ def sweep(
     keys = np.empty(4096, np.int64)
     used = 0
     for begin_at in range(first, last, SPAN):
-        end_at = min(begin_at + SPAN, last)
         keys, used = _walk(
-            frames[:, begin_at:end_at], times, code_light, code_mapped, code_halves, which, begin_at, width,
-            camera[:, begin_at:end_at], receptor, key, state[:, begin_at:end_at], candidates[begin_at:end_at],
-            keys, used,
+            frames, times, code_light, code_mapped, code_halves, which, begin_at, min(begin_at + SPAN, last), width,
+            camera, receptor, key, state, candidates, keys, used,
         )  # fmt: skip
         if used < 0:
             return np.full(1, -1, np.int64)

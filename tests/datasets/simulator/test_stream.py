@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from spikesim.datasets import EventSimulator, PixelModel, simulate_events, simulate_stream
 from spikesim.datasets.simulator import camera, stream
+from spikesim.datasets.simulator.photoreceptor import srgb_light
 from spikesim.errors import ConfigError, EventError, StateError
 
 EVERYTHING = PixelModel(
@@ -64,6 +65,22 @@ def test_one_frame_at_a_time_equals_the_whole_and_every_piece_is_in_order():
     assert (simulator.tally.on, simulator.tally.off) == (on, len(whole) - on)
     assert 0 < simulator.tally.noise < len(whole)
     assert simulator.sensor_size == (9, 6, 2)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.sampled_from(["codes", "light"]), min_size=2, max_size=8), st.integers(0, 2**32 - 1))
+def test_pieces_may_hold_codes_or_light_in_turn(kinds, seed):
+    """Few levels, so that a pixel often is what it was some frames ago."""
+    rng = np.random.default_rng(seed)
+    codes = rng.choice(np.array([0, 40, 200], np.uint8), (len(kinds), 3, 4, 5))
+    times = np.arange(3 * len(kinds)).reshape(-1, 3) * 700
+    table = srgb_light()
+    for model in (PixelModel.preset("ideal"), EVERYTHING):
+        forms = {"codes": lambda k: k, "light": lambda k: table[k]}
+        pieces = [(forms[kind](piece), when) for kind, piece, when in zip(kinds, codes, times, strict=True)]
+        mixed = np.concatenate([events.data for events in simulate_stream(pieces, model, seed=seed)])
+        whole = simulate_events(table[codes].reshape(-1, 4, 5), times.ravel(), model, seed=seed)
+        assert (mixed == whole.data).all()
 
 
 def test_events_of_a_frames_own_microsecond_wait_for_those_that_come_first():
