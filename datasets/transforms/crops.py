@@ -10,7 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of
+from spikesim.datasets.records import copied, kept_of
+from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError, EventError
@@ -78,7 +79,7 @@ def crop(data: NDArray[Any], left: int, top: int, width: int, height: int) -> ND
     ([(1, 2)], 0)
     """
     out = np.empty(len(data), data.dtype)
-    return out[: _crop(data, left, top, width, height, out)].copy()
+    return copied(out[: _crop(data, left, top, width, height, out)])
 
 
 def target_within(name: str, size: Any, sensor: SensorSize) -> tuple[int, int]:

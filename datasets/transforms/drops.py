@@ -11,7 +11,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of, outside
+from spikesim.datasets.records import kept_of
+from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_probability
 from spikesim.datasets.transforms.stream import Stream

@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of, outside
+from spikesim.datasets.records import kept_of
+from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_whole
 from spikesim.datasets.transforms.stream import Stream
