@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from spikesim.datasets.checks import FIELDS, SensorSize, bad_event, check_column
@@ -218,16 +219,54 @@ def canonical(
         raise EventError(f"event columns differ in length: {lengths}; expected one value per event in each")
     width, height, _ = sensor_size
     sensor = f"(sensor {width} x {height}): crop the recording or name the sensor it was made with"
-    x, y = (whole_numbers(name, columns[name], first) for name in "xy")
-    check_column("x", x, width, f"0 <= x < {width} {sensor}", first)
-    check_column("y", y, height, f"0 <= y < {height} {sensor}", first)
-    t = microseconds(columns["t"], time_unit, rounding, first)
-    check_column("t", t, 2**63, "microseconds from 0 on, below 2**63", first)
-    p = (polarity or PolarityRule())(whole_numbers("p", columns["p"], first), first)
-    check_column("p", p, 2, "a polarity of 0 or 1 (or -1 and 1)", first)
     data = np.empty(lengths["t"], EVENT_DTYPE)
-    data["x"], data["y"], data["t"], data["p"] = x, y, t, p
+    rule = polarity or PolarityRule()
+    if tuple(columns[name].dtype.str for name in FIELDS) in _USUAL and time_unit == "us" and rounding == "exact":
+        p = rule(columns["p"], first)
+        if p.dtype == columns["p"].dtype and _gather(*(columns[name] for name in "xyt"), p, width, height, data):
+            return data
+    x, y = (whole_numbers(name, columns[name], first) for name in "xy")
+    _settle("x", x, width, f"0 <= x < {width} {sensor}", first, data)
+    _settle("y", y, height, f"0 <= y < {height} {sensor}", first, data)
+    t = microseconds(columns["t"], time_unit, rounding, first)
+    _settle("t", t, 2**63, "microseconds from 0 on, below 2**63", first, data)
+    p = rule(whole_numbers("p", columns["p"], first), first)
+    _settle("p", p, 2, "a polarity of 0 or 1 (or -1 and 1)", first, data)
     return data
+
+
+_USUAL = {("<i2", "<i2", "<i8", "|u1"), ("<i8", "<i8", "<i8", "<i8"), ("<u4", "<u4", "<u4", "<u4")}
+"""Dtypes of x, y, t and p that are worth a kernel of their own: ours, NumPy's, and those of SpikingJelly's files."""
+
+
+@njit(cache=True, nogil=True)
+def _gather(x: Any, y: Any, t: Any, p: Any, width: Any, height: Any, data: Any) -> Any:
+    """Put four columns together; whether all values are in range."""
+    sound = True
+    for i in range(len(data)):
+        column, row, time, on = np.int64(x[i]), np.int64(y[i]), np.int64(t[i]), np.int64(p[i])
+        sound &= (column >= 0) & (column < width) & (row >= 0) & (row < height) & (time >= 0) & (on >= 0) & (on < 2)
+        data[i]["x"], data[i]["y"], data[i]["t"], data[i]["p"] = column, row, time, on
+    return sound
+
+
+def _settle(name: str, column: NDArray[Any], limit: int, expected: str, first: int, data: NDArray[Any]) -> None:
+    """Put a column into its place; a value that is not from 0 to below ``limit`` is an error."""
+    if not len(column):
+        return
+    at = int(_put(column.astype(column.dtype.newbyteorder("="), copy=False), limit - 1, data[name]))
+    if at >= 0:
+        raise bad_event(name, first + at, column[at], expected)
+
+
+@njit(cache=True, nogil=True)
+def _put(column: Any, most: Any, out: Any) -> Any:
+    for i in range(len(column)):
+        value = np.int64(column[i])  # what is beyond 2**63 becomes negative
+        if value < 0 or value > most:
+            return i
+        out[i] = value
+    return -1
 
 
 def fitted(name: str, column: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:

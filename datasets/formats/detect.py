@@ -22,7 +22,8 @@ from spikesim.datasets.formats.evt import EVT2, EVT3, EVT21
 from spikesim.datasets.formats.extra_aedat4 import AEDAT4
 from spikesim.datasets.formats.extra_dsec import DSEC
 from spikesim.datasets.formats.extra_rosbag import ROSBAG
-from spikesim.datasets.formats.npy import NPY, NPZ
+from spikesim.datasets.formats.npy import NPY
+from spikesim.datasets.formats.npz import NPZ
 from spikesim.datasets.formats.reading import Errors, Reader
 from spikesim.datasets.formats.spikes import SHD
 from spikesim.datasets.formats.text import CSV
