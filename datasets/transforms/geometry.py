@@ -12,7 +12,7 @@ from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.records import copied
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.drops import at_live_pixels
+from spikesim.datasets.transforms.pixels import at_live_pixels
 from spikesim.datasets.transforms.settings import check_whole
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
