@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from spikesim.datasets import convert
 from spikesim.datasets.checks import SensorSize, check_sensor_size
-from spikesim.datasets.convert import EVENT_DTYPE, EventColumns, EventTensors, Rounding, TimeUnit
+from spikesim.datasets.columns import Rounding, TimeUnit, one_dimensional
+from spikesim.datasets.convert import EVENT_DTYPE, EventColumns, EventTensors
 from spikesim.datasets.records import copied, first_fall, in_order, kept_of
 
 __all__ = ["EVENT_DTYPE", "Events"]
@@ -121,7 +122,7 @@ crop the recording or name the sensor it was made with
         events = cls.__new__(cls)
         object.__setattr__(events, "sensor_size", sensor_size)
         given = {"x": x, "y": y, "t": t, "p": p}
-        events._fill({name: convert.one_dimensional(name, given[name]) for name in given}, time_unit, rounding)
+        events._fill({name: one_dimensional(name, given[name]) for name in given}, time_unit, rounding)
         return events
 
     @classmethod

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.convert import Rounding, TimeUnit
+from spikesim.datasets.columns import Rounding, TimeUnit
 from spikesim.datasets.events import Events
 from spikesim.errors import EventFileError
 

@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.convert import Rounding, TimeUnit
+from spikesim.datasets.columns import Rounding, TimeUnit
 from spikesim.datasets.events import Events
 from spikesim.datasets.formats.base import HEAD_BYTES, Options, Salvaged, Source
 from spikesim.datasets.formats.bin40 import NMNIST_SENSOR

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import BadEventError, SensorSize, check_sensor_size
-from spikesim.datasets.convert import EVENT_DTYPE, PolarityRule, canonical, one_dimensional
+from spikesim.datasets.columns import PolarityRule, one_dimensional
+from spikesim.datasets.convert import EVENT_DTYPE, canonical
 from spikesim.datasets.events import Events
 from spikesim.datasets.formats.base import Chunk, DamageError, Decoded, Format, Loss, Source
 from spikesim.datasets.formats.words import fit

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spikesim.datasets.atomic import whole_file
 from spikesim.datasets.checks import SensorSize, check_sensor_size
-from spikesim.datasets.convert import microseconds
+from spikesim.datasets.columns import microseconds
 from spikesim.datasets.events import Events
 from spikesim.datasets.formats.base import Chunk, Format, Source
 from spikesim.errors import EventError, EventFileError
