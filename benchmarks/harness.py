@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("results")
-PACKAGES = ("spikesim", "torch", "numba", "llvmlite", "numpy", "snntorch", "spikingjelly", "norse", "sinabs")
+PACKAGES = ("spikesim", "torch", "numba", "llvmlite", "numpy", "snntorch", "spikingjelly", "norse", "sinabs", "tonic")
 
 # The allocator of all contestants alike: freed memory stays with the process (docs/performance.md).
 KEEPING = {"MALLOC_MMAP_THRESHOLD_": "17179869184", "MALLOC_TRIM_THRESHOLD_": "17179869184"}
@@ -93,7 +93,12 @@ def waiting() -> int:
 
 
 def interleave(
-    contestants: dict[str, Callable[[], object]], rounds: int, seconds: float = 60.0, batch: bool = True, seed: int = 0
+    contestants: dict[str, Callable[[], object]],
+    rounds: int,
+    seconds: float = 60.0,
+    batch: bool = True,
+    seed: int = 0,
+    before: Callable[[], object] = lambda: None,
 ) -> dict[str, Samples]:
     """Time all contestants in random order within each round.
 
@@ -103,6 +108,7 @@ def interleave(
         seconds: budget of the group; a round is begun only within it (three rounds are always run).
         batch: fill two milliseconds with short calls.
         seed: of the order.
+        before: called before each sample, and not counted; with it ``batch`` must be off.
     """
     import torch
 
@@ -110,6 +116,7 @@ def interleave(
     samples = {name: Samples() for name in contestants}
     for name, call in contestants.items():
         for _ in range(WARM_UP):
+            before()
             begin = time.perf_counter()
             call()
             taken = time.perf_counter() - begin
@@ -127,15 +134,23 @@ def interleave(
                 break
             shuffle(order)
             for name in order:
-                _sample(contestants[name], samples[name], clock, can_tell)
+                _sample(contestants[name], samples[name], clock, can_tell, before)
     finally:
         gc.enable()
     return samples
 
 
-def _sample(call: Callable[[], object], into: Samples, clock: Callable[[], float], can_tell: bool) -> None:
+def _sample(
+    call: Callable[[], object],
+    into: Samples,
+    clock: Callable[[], float],
+    can_tell: bool,
+    prepare: Callable[[], object],
+) -> None:
     if into.short:
+        prepare()
         call()
+    prepare()
     before = waiting() if can_tell else 0
     begin, start = time.perf_counter(), clock()
     for _ in range(into.calls):

@@ -29,18 +29,63 @@ def bits_at(key: Any, counter: Any) -> Any:
     return _mix(key ^ _mix(counter * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x9E3779B97F4A7C15)))
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _share(bits: Any) -> Any:
+    return np.float64(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
 @njit(cache=True, nogil=True)
 def uniform_at(key: Any, counter: Any) -> Any:
     """Draw a float64 in [0, 1) for one counter of one key."""
-    return np.float64(bits_at(key, counter) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    return _share(bits_at(key, counter))
+
+
+_TAIL = 3.6541528853610088  # where the lowest of 256 layers of equal area ends and the tail begins
+_AREA = 0.00492867323399
+
+
+def _layers() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Right edges of the layers under exp(-x * x / 2), from the lowest to the top, and its height there."""
+    edges = np.empty(257)
+    edges[0], edges[1], edges[256] = _AREA / np.exp(-0.5 * _TAIL**2), _TAIL, 0.0
+    for i in range(2, 256):
+        edges[i] = np.sqrt(-2.0 * np.log(_AREA / edges[i - 1] + np.exp(-0.5 * edges[i - 1] ** 2)))
+    return edges, np.exp(-0.5 * edges**2)
+
+
+_EDGES, _HEIGHTS = _layers()
+
+
+@njit(cache=True, nogil=True)
+def _beyond(key: Any, bits: Any) -> Any:
+    """Draw from the tail; what is refused is drawn again there."""
+    while True:
+        bits = bits_at(key, bits)
+        past = -np.log(1.0 - _share(bits)) / _TAIL
+        bits = bits_at(key, bits)
+        if -2.0 * np.log(1.0 - _share(bits)) >= past * past:
+            return _TAIL + past
 
 
 @njit(cache=True, nogil=True)
 def normal_at(key: Any, counter: Any) -> Any:
-    """Draw a standard normal float64 for one counter of one key (Box and Muller 1958)."""
-    twice = np.uint64(2) * np.uint64(counter)
-    radius = np.sqrt(-2.0 * np.log(1.0 - uniform_at(key, twice)))
-    return radius * np.cos(2.0 * np.pi * uniform_at(key, twice + np.uint64(1)))
+    """Draw a standard normal float64 for one counter of one key.
+
+    By the ziggurat (Marsaglia and Tsang 2000, https://doi.org/10.18637/jss.v005.i08), with the layer and the place in
+    it from different bits; a draw that is refused goes on with a hash of its bits.
+    """
+    bits = bits_at(key, np.uint64(counter))
+    while True:
+        layer = np.int64(bits & np.uint64(255))
+        x = (2.0 * _share(bits) - 1.0) * _EDGES[layer]
+        if abs(x) < _EDGES[layer + 1]:
+            return x
+        if layer == 0:
+            return np.sign(x) * _beyond(key, bits)
+        bits = bits_at(key, bits)
+        if _HEIGHTS[layer] + _share(bits) * (_HEIGHTS[layer + 1] - _HEIGHTS[layer]) < np.exp(-0.5 * x * x):
+            return x
+        bits = bits_at(key, bits)
 
 
 @njit(cache=True, nogil=True)

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from spikesim.datasets import convert
 from spikesim.datasets.checks import SensorSize, check_sensor_size
-from spikesim.datasets.convert import EVENT_DTYPE, EventColumns, EventTensors, Rounding, TimeUnit
+from spikesim.datasets.columns import Rounding, TimeUnit, one_dimensional
+from spikesim.datasets.convert import EVENT_DTYPE, EventColumns, EventTensors
+from spikesim.datasets.records import copied, first_fall, in_order, kept_of
 
 __all__ = ["EVENT_DTYPE", "Events"]
 
@@ -64,22 +66,20 @@ class Events:
         size = check_sensor_size(self.sensor_size)
         self._store(convert.canonical(columns, size, time_unit, rounding), size)
 
-    def _store(self, data: NDArray[Any], sensor_size: SensorSize, ordered: bool | None = None) -> None:
+    def _store(self, data: NDArray[Any], sensor_size: SensorSize, in_order: bool | None = None) -> None:
         data.flags.writeable = False  # the checks and the flag stay true
         object.__setattr__(self, "data", data)
         object.__setattr__(self, "sensor_size", sensor_size)
-        if ordered is None:
-            ordered = bool((data["t"][1:] >= data["t"][:-1]).all())
-        object.__setattr__(self, "sorted", ordered)
+        object.__setattr__(self, "sorted", first_fall(data["t"]) == 0 if in_order is None else in_order)
 
     @classmethod
-    def _trusted(cls, data: NDArray[Any], sensor_size: SensorSize, ordered: bool | None = None) -> Events:
+    def _trusted(cls, data: NDArray[Any], sensor_size: SensorSize, in_order: bool | None = None) -> Events:
         """A recording of events that are known to fit; takes over ``data``, of :data:`EVENT_DTYPE`.
 
-        ``ordered`` is whether they are in order of time, where that is known.
+        ``in_order`` says whether they are in order of time, if that is known.
         """
         events = cls.__new__(cls)
-        events._store(data, sensor_size, ordered)
+        events._store(data, sensor_size, in_order)
         return events
 
     @classmethod
@@ -122,7 +122,7 @@ crop the recording or name the sensor it was made with
         events = cls.__new__(cls)
         object.__setattr__(events, "sensor_size", sensor_size)
         given = {"x": x, "y": y, "t": t, "p": p}
-        events._fill({name: convert.one_dimensional(name, given[name]) for name in given}, time_unit, rounding)
+        events._fill({name: one_dimensional(name, given[name]) for name in given}, time_unit, rounding)
         return events
 
     @classmethod
@@ -167,7 +167,7 @@ crop the recording or name the sensor it was made with
     @property
     def first_unsorted(self) -> int | None:
         """Index of the first event that is earlier than the one before it, or ``None``."""
-        return None if self.sorted else int(np.argmax(np.diff(self.t) < 0)) + 1
+        return first_fall(self.t) or None
 
     def select(self, index: slice | NDArray[Any]) -> Events:
         """Return the events that a slice, a boolean mask ``[N]`` or an array of indices picks.
@@ -184,6 +184,12 @@ crop the recording or name the sensor it was made with
             >>> events.select(events.t < 100).x.tolist()
             [3]
         """
+        if isinstance(index, slice):
+            return self._trusted(copied(self.data[index]), self.sensor_size)
+        if isinstance(index, np.ndarray) and index.dtype == np.bool_ and index.shape == self.data.shape:
+            return self._trusted(kept_of(self.data, index), self.sensor_size)
+        if isinstance(index, np.ndarray) and index.dtype.kind in "iu" and index.ndim == 1:
+            return self._trusted(self.data.take(index), self.sensor_size)
         return self._trusted(np.array(np.atleast_1d(self.data[index])), self.sensor_size)
 
     def in_time_order(self) -> Events:
@@ -195,7 +201,7 @@ crop the recording or name the sensor it was made with
             >>> late_first.sorted, late_first.first_unsorted, late_first.in_time_order().t.tolist()
             (False, 1, [3, 9])
         """
-        return self if self.sorted else self.select(np.argsort(self.t, kind="stable"))
+        return self if self.sorted else self._trusted(in_order(self.data), self.sensor_size, in_order=True)
 
     def to_structured(self, dtype: DTypeLike = EVENT_DTYPE) -> NDArray[Any]:
         """Return the events as a structured array of another dtype, such as Tonic's.

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
 from spikesim.datasets.transforms.base import Counted, EventTransform
-from spikesim.datasets.transforms.frames import count_events
-from spikesim.datasets.transforms.slices import Bounds, time_bins
+from spikesim.datasets.transforms.frames import counted_in
+from spikesim.datasets.transforms.slices import Bounds, event_bins, time_bins
 from spikesim.errors import ConfigError, EventError, TimestepsError
 
 FrameRule = Literal["time", "count"]
@@ -48,9 +48,10 @@ def to_frames(events: Events, timesteps: int, by: FrameRule = "time") -> Framed:
     """Count the events of a recording in T frames. No event is lost: the last frame takes the rest.
 
     With ``by="time"`` frame j covers ``step = (t_last - t_first) // T`` microseconds (at least 1) from
-    ``t_first + j * step``; with ``by="count"`` it covers ``step = N // T`` events (at least 1). The last
-    frame reaches to the end in both. This is SpikingJelly's rule; Tonic drops the remainder. More rules, and
-    windows of fixed length, has :class:`spikesim.datasets.transforms.ToFrame`, which shares the counting.
+    ``t_first + j * step``; with ``by="count"`` it covers ``step = N // T`` events. The last frame reaches to the end in
+    both, and so holds all events where there are fewer than T. This is SpikingJelly's rule, which by time refuses
+    recordings with an empty frame; Tonic drops the remainder. More rules, and windows of fixed length, has
+    :class:`spikesim.datasets.transforms.ToFrame`, which shares the counting.
 
     Args:
         events: the recording; it may be empty, and for ``"time"`` out of order.
@@ -82,15 +83,14 @@ def to_frames(events: Events, timesteps: int, by: FrameRule = "time") -> Framed:
             f"event {events.first_unsorted} is earlier than the one before it; framing by count needs events "
             "in order of time: use events.in_time_order()"
         )
-    width, height, polarities = events.sensor_size
-    data = events.in_time_order().data
-    frames = np.zeros((timesteps, polarities, height, width), np.uint8)
-    cut = (
-        time_bins(data["t"], timesteps, "spikingjelly", 0.0, None, None)
-        if by == "time"
-        else _runs(len(data), timesteps)
-    )
-    overflow = int(count_events(data, *cut, np.uint8(255), frames))
+
+    def cut(t: NDArray[Any]) -> Bounds:
+        by_time = by == "time"
+        if by_time:
+            return time_bins(t, timesteps, "spikingjelly", 0.0, None, None)
+        return event_bins(len(t), timesteps, "spikingjelly", 0.0)
+
+    frames, _, overflow = counted_in(events.data, cut, events.sensor_size, "uint8", "to_frames", refuse=False)
     return Framed(frames, EventTally(len(events), len(events) - overflow, overflow))
 
 
@@ -150,12 +150,6 @@ class Frames(EventTransform):
                 )
             events = Events(events, self.sensor_size)
         return to_frames(events, self.timesteps, self.by)
-
-
-def _runs(n: int, timesteps: int) -> Bounds:
-    """Runs of N // T events, of one event where there are fewer than T, and the last with the rest."""
-    starts = np.minimum(np.arange(timesteps, dtype=np.int64) * max(n // timesteps, 1), n)
-    return starts, np.append(starts[1:], n)
 
 
 def _check_rule(timesteps: int, by: str) -> None:

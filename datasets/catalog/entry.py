@@ -47,6 +47,9 @@ class Entry:
         source: who published it, with a link.
         tonic: Tonic's class, which downloads it and knows the checksums.
         note: what a report should say about it.
+        size: how large its archives are and who says so, "" where nobody does.
+        folder: into which Tonic unpacks it, under the root; the name of its class by default.
+        aliases: other names, in small letters and digits.
     """
 
     name: str
@@ -57,6 +60,13 @@ class Entry:
     source: str
     tonic: str | None = None
     note: str = ""
+    size: str = ""
+    folder: str = ""
+    aliases: tuple[str, ...] = ()
+
+    def home(self, root: Path) -> Path:
+        """The folder into which Tonic puts archives."""
+        return root / (self.folder or self.tonic or "")
 
     def found(self, root: Path) -> tuple[Layout, Listing] | None:
         """The layout in which the dataset lies under a folder, and its recordings."""

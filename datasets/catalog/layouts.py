@@ -117,16 +117,16 @@ def gesture(recording: Recording) -> Recording:
     return recording._replace(subject=f"user{int(named[1]):02}", source=f"user{int(named[1]):02}_{named[2]}")
 
 
-def spike_files(base: str, parts: dict[str, str]) -> Find:
+def spike_files(bases: Sequence[str], parts: dict[str, str]) -> Find:
     """SHD and SSC: one HDF5 file for each part.
 
     Args:
-        base: folder under the root where they may lie.
+        bases: folders under the root where they may lie, besides the root itself.
         parts: official part by file name.
     """
 
     def find(root: Path) -> Listing | None:
-        for folder in (root / base, root):
+        for folder in (*(root / base for base in bases), root):
             opened = [(SpikeFile(folder / f), g) for f, g in parts.items() if (folder / f).is_file()]
             if opened:
                 recordings = [
@@ -144,14 +144,48 @@ def spike_files(base: str, parts: dict[str, str]) -> Find:
     return find
 
 
-def boxed(root: Path) -> Listing | None:
-    """Gen1: ``<part>/*_td.dat``, each with ``*_bbox.npy`` beside it."""
+def matching(bases: Sequence[str], patterns: Sequence[str], describe: Describe = _unchanged) -> Find:
+    """Recordings without classes, one a file.
+
+    Args:
+        bases: folders under the root where they may lie; "" for the root itself.
+        patterns: of the files under a base.
+        describe: adds what the path tells.
+    """
+
+    def find(root: Path) -> Listing | None:
+        for base in (root / b for b in bases):
+            paths = [
+                path
+                for pattern in patterns
+                for path in sorted(base.glob(pattern), key=lambda p: natural(str(p.relative_to(base))))
+                if path.is_file()
+            ]
+            if paths:
+                return Listing(tuple(describe(Recording(path, -1)) for path in paths), ())
+        return None
+
+    return find
+
+
+def boxed(recording: Recording) -> Recording:
+    """Gen1: ``<part>/SESSION_START_END_td.dat``, each with ``*_bbox.npy`` beside it."""
     parts = {"train": "train", "val": "validation", "test": "test"}
+    group = next((parts[folder.name] for folder in recording.path.parents if folder.name in parts), "")
+    return recording._replace(group=group, source=recording.path.name.rsplit("_", 3)[0])
+
+
+def listed(root: Path) -> Listing | None:
+    """3ET: ``data/NAME.h5``, of which two text files say which are for training and for validation."""
+    base = next((b for b in (root / "ThreeET_Eyetracking", root) if (b / "train_files.txt").is_file()), None)
+    if base is None:
+        return None
+    parts = [(base / "train_files.txt", "train"), (base / "val_files.txt", "validation")]
     recordings = [
-        Recording(path, -1, group, source=path.name.rsplit("_", 3)[0])
-        for part, group in parts.items()
-        if (root / part).is_dir()
-        for path in sorted((root / part).rglob("*_td.dat"), key=lambda p: natural(str(p.relative_to(root))))
+        Recording(base / "data" / f"{name}.h5", -1, group)
+        for names, group in parts
+        if names.is_file()
+        for name in sorted(names.read_text("utf-8").split(), key=natural)
     ]
     return Listing(tuple(recordings), ()) if recordings else None
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spikesim.datasets.catalog.download import download as download_with_tonic
-from spikesim.datasets.catalog.entries import CATALOG
+from spikesim.datasets.catalog.entries import CATALOG, LEFT_OUT
 from spikesim.datasets.catalog.entry import Entry, Layout
 from spikesim.datasets.catalog.recording import Listing
 from spikesim.datasets.catalog.splits import PARTS, NamedSplit, split
@@ -133,9 +133,12 @@ def entry_of(name: str) -> Entry:
     'dvsgesture'
     """
     plain = "".join(c for c in name.lower() if c.isalnum())
-    if plain not in CATALOG:
+    found = next((e for e in CATALOG.values() if plain in (e.name, (e.tonic or "").lower(), *e.aliases)), None)
+    if found is None and plain in LEFT_OUT:
+        raise ConfigError(f"{name} is not in the catalogue: {LEFT_OUT[plain]}")
+    if found is None:
         raise ConfigError(f"dataset is {name!r}; expected one of {', '.join(CATALOG)}")
-    return CATALOG[plain]
+    return found
 
 
 def _split(entry: Entry, listing: Listing, protocol: str | None, validation: float, seed: int) -> NamedSplit:

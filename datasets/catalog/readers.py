@@ -11,6 +11,7 @@ from spikesim.datasets.catalog.recording import Recording
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
 from spikesim.datasets.formats import SpikeFile, read_bin, read_events
+from spikesim.datasets.formats.spikes import BROKEN
 from spikesim.errors import EventFileError
 
 
@@ -66,3 +67,18 @@ def asl_mat(recording: Recording, sensor_size: SensorSize) -> Events:
             "download it again"
         ) from error
     return Events.from_columns(x, sensor_size[1] - 1 - y.astype(np.int64), t, p, sensor_size)
+
+
+def h5_table(recording: Recording, sensor_size: SensorSize) -> Events:
+    """3ET: HDF5 with one table ``events`` of t, x, y and p."""
+    import h5py
+
+    try:
+        with h5py.File(recording.path, "r") as file:
+            table = np.asarray(file["events"][:])
+            t, x, y, p = table.T
+    except BROKEN as error:
+        raise EventFileError(
+            f"{recording.path}: cannot be read ({error}); expected HDF5 with a table `events` of t, x, y and p"
+        ) from error
+    return Events.from_columns(x, y, t, p, sensor_size)

@@ -18,6 +18,7 @@ class Recording(NamedTuple):
         source: image or session that it was made from, or "" where that is not known.
         row: which recording of a file that holds several.
         span: first microsecond, and the one after the last, of a file that holds several recordings in time.
+        called: what tells it apart where its file's name does not.
     """
 
     path: Path
@@ -27,6 +28,7 @@ class Recording(NamedTuple):
     source: str = ""
     row: int | None = None
     span: tuple[int, int] | None = None
+    called: str = ""
 
     @property
     def name(self) -> str:
@@ -35,6 +37,8 @@ class Recording(NamedTuple):
         >>> Recording(Path("data/user01_led.aedat"), 3, span=(10, 90)).name
         'user01_led.aedat[10:90]'
         """
+        if self.called:
+            return self.called
         part = "" if self.row is None else f"[{self.row}]"
         return self.path.name + (part if self.span is None else f"[{self.span[0]}:{self.span[1]}]")
 

@@ -97,6 +97,16 @@ def by_subject(share: float) -> Rule:
     return rule
 
 
+WITH_PARTS: dict[str, Rule] = {"official": official, "random": at_random(0.1)}
+"""Rules for datasets that were published in parts."""
+
+WITH_SUBJECTS: dict[str, Rule] = {"official": official, "subjects": by_subject(0.2), "random": at_random(0.1)}
+"""The same, where it is known who was recorded."""
+
+RANDOM: dict[str, Rule] = {"random": at_random(0.1)}
+"""For datasets that were not."""
+
+
 def split(
     listing: Listing, protocol: str, rules: dict[str, Rule], *, validation: float = 0.0, seed: int = 0
 ) -> NamedSplit:
@@ -204,11 +214,15 @@ def leaks(listing: Listing, found: NamedSplit) -> list[Leak]:
                 result.append(Leak(what, (first, second), tuple(sorted(set(hit))), len(hit)))
         spans = defaultdict(list)
         for r in one:
-            spans[r.path.resolve(), r.row].append(r.span)
-        same = [r.name for r in other if any(_overlap(r.span, s) for s in spans.get((r.path.resolve(), r.row), ()))]
+            spans[_place(r)].append(r.span)
+        same = [r.name for r in other if any(_overlap(r.span, s) for s in spans.get(_place(r), ()))]
         if same:
             result.append(Leak("recording", (first, second), tuple(sorted(same)), len(same)))
     return result
+
+
+def _place(recording: Recording) -> tuple[object, ...]:
+    return recording.path.resolve(), recording.row, recording.called
 
 
 def _overlap(one: tuple[int, int] | None, other: tuple[int, int] | None) -> bool:

@@ -3,9 +3,8 @@
 from spikesim.datasets.formats.base import Format, Loss, Options, Salvaged
 from spikesim.datasets.formats.bin40 import NMNIST_SENSOR, encode_bin
 from spikesim.datasets.formats.boxes import BOX_DTYPE, read_boxes
-from spikesim.datasets.formats.detect import (
-    FORMATS,
-    format_of,
+from spikesim.datasets.formats.detect import FORMATS, format_of
+from spikesim.datasets.formats.files import (
     iter_events,
     read_bin,
     read_events,

@@ -26,8 +26,9 @@ import numpy as np
 from spikesim.datasets.atomic import write_whole
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
-from spikesim.datasets.formats.base import Chunk, Format, Source, evenly, picked, unwrapped
+from spikesim.datasets.formats.base import Decoded, Format, Source, marked
 from spikesim.datasets.formats.header import named_sensor, read_lines, refuse_above, refuse_drops
+from spikesim.datasets.formats.words import Word, room, timed_words, words_of
 from spikesim.errors import EventFileError
 
 _RECORD = np.dtype([("address", ">u4"), ("t", ">u4")])
@@ -52,31 +53,17 @@ LAYOUTS = {
 }
 
 
-def chunks(source: Source) -> Iterator[Chunk]:
+def chunks(source: Source) -> Iterator[Decoded]:
     """Read the polarity events of an open file; count frames, IMU samples and external events."""
     lines = read_lines(source, b"#", _END)
     layout = LAYOUTS[_camera(source, lines)]
     source.sensor = named_sensor(lines) or layout.sensor
-    (x_bit, x_bits), (y_bit, y_bits) = layout.x, layout.y
-    last: int | None = None
+    bits, state = Word(layout.x, layout.y, (layout.p, 1), layout.other).bits(), (-1, 0)
     for offset, records in source.records(_RECORD):
-        address = records["address"].astype(np.uint32)
-        t = unwrapped(records["t"].astype(np.int64), last, 32)
-        last = int(t[-1])
-        at = evenly(offset, 8)
-        other = (address & np.uint32(layout.other)) != 0
-        if other.any():
-            source.skip("records that are no polarity events", int(np.count_nonzero(other)))
-            kept = np.flatnonzero(~other)
-            address, t = address[kept], t[kept]
-            at = picked(offset, 8, kept)
-        yield Chunk(
-            (address >> x_bit) & (2**x_bits - 1),
-            (address >> y_bit) & (2**y_bits - 1),
-            t,
-            (address >> layout.p) & 1,
-            at,
-        )
+        data = room(len(records))
+        count, state = timed_words(*words_of(records), 1, bits, state, data)
+        source.skip("records that are no polarity events", len(records) - count)
+        yield Decoded(data[:count], marked(offset, records, lambda records: (records["address"] & layout.other) == 0))
 
 
 def _camera(source: Source, lines: list[bytes]) -> str:

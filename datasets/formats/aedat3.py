@@ -22,8 +22,9 @@ import numpy as np
 from spikesim.datasets.atomic import write_whole
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
-from spikesim.datasets.formats.base import CHUNK_BYTES, Chunk, DamageError, Format, Source
+from spikesim.datasets.formats.base import DamageError, Decoded, Format, Source
 from spikesim.datasets.formats.header import named_sensor, read_lines, refuse_above
+from spikesim.datasets.formats.words import Word, based_words, room, words_of
 from spikesim.errors import EventFileError
 
 _HEAD = np.dtype(
@@ -32,6 +33,7 @@ _HEAD = np.dtype(
 )
 _HEAD_WORDS = struct.Struct("<HHIIIIII")
 _EVENT = np.dtype([("data", "<u4"), ("t", "<u4")])
+_BITS = Word((17, 15), (2, 15), (1, 1), marks=1, event=1).bits()
 _POLARITY = 1
 _KINDS = {0: "special", 2: "frame", 3: "IMU6", 4: "IMU9", 5: "sample", 6: "ear", 7: "configuration"}
 _MARK, _END = b"#!AER-DAT3.1", b"#!END-HEADER"
@@ -54,7 +56,7 @@ class _Part(NamedTuple):
     base: int
 
 
-def chunks(source: Source) -> Iterator[Chunk]:
+def chunks(source: Source) -> Iterator[Decoded]:
     """Read the polarity events of an open file; count the packets of other types."""
     lines = read_lines(source, b"#", _END)
     if not lines or not lines[-1].startswith(_END):
@@ -76,7 +78,7 @@ def chunks(source: Source) -> Iterator[Chunk]:
         if part is not None:
             held.append(part)
         # Cameras write packets of some hundred events; decoding them one by one would be slow.
-        if held and (not more or source.file.tell() - held[0].offset >= CHUNK_BYTES):
+        if held and (not more or source.file.tell() - held[0].offset >= source.step):
             yield from _events(source, held)
             held = []
     if damage is not None:
@@ -102,7 +104,7 @@ def _parts(source: Source) -> Iterator[_Part]:
         left = number * size
         while left:
             offset = source.file.tell()
-            wanted = min(left, CHUNK_BYTES // size * size)
+            wanted = min(left, max(1, source.step // size) * size)
             content = source.read(wanted)
             whole = len(content) // size * size
             if whole:
@@ -113,27 +115,23 @@ def _parts(source: Source) -> Iterator[_Part]:
             left -= wanted
 
 
-def _events(source: Source, parts: list[_Part]) -> Iterator[Chunk]:
+def _events(source: Source, parts: list[_Part]) -> Iterator[Decoded]:
     """Decode parts of packets at once."""
     records = np.frombuffer(b"".join(part.content for part in parts), _EVENT)
-    counts = np.array([len(part.content) // 8 for part in parts])
-    firsts = np.cumsum(counts) - counts
-    kept = np.flatnonzero(records["data"] & 1)
-    source.skip("events marked invalid", len(records) - kept.size)
+    ends = np.cumsum([len(part.content) // 8 for part in parts])
+    bases = np.array([part.base for part in parts], np.int64)
+    data = room(len(records))
+    # Bit 31 of a time would be a sign; it belongs to the overflow and is never set in a sound file.
+    count, bad = based_words(*words_of(records), ends, bases, _BITS, data)
+    source.skip("events marked invalid", (len(records) if bad < 0 else bad) - count)
 
-    def at(i: int) -> int:
-        k = int(np.searchsorted(firsts, kept[i], "right")) - 1
-        return parts[k].offset + 8 * int(kept[i] - firsts[k])
+    def place(record: int) -> int:
+        k = int(np.searchsorted(ends, record, "right"))
+        return parts[k].offset + 8 * (record - (int(ends[k - 1]) if k else 0))
 
-    base = np.repeat(np.array([part.base for part in parts], np.int64), counts)
-    data, low = records["data"][kept], records["t"][kept].astype(np.int64)
-    # Bit 31 would be a sign; it belongs to the overflow and is never set in a sound file.
-    bad = low >= 2**31
-    sound = int(np.argmax(bad)) if bad.any() else len(low)
-    data, t = data[:sound], low[:sound] + base[kept[:sound]]
-    yield Chunk((data >> 17) & 0x7FFF, (data >> 2) & 0x7FFF, t, (data >> 1) & 1, at)
-    if bad.any():
-        raise source.damage(at(sound), "a negative time")
+    yield Decoded(data[:count], lambda i: place(int(np.flatnonzero(records["data"] & 1)[i])))
+    if bad >= 0:
+        raise source.damage(place(bad), "a negative time")
 
 
 def _skip(source: Source, start: int, kind: int, count: int) -> None:

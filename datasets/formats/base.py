@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.convert import Rounding, TimeUnit
+from spikesim.datasets.columns import Rounding, TimeUnit
 from spikesim.datasets.events import Events
 from spikesim.errors import EventFileError
 
@@ -22,6 +23,20 @@ HEAD_BYTES = 4096
 
 CHUNK_BYTES = 2**21
 """How much of a file is decoded at a time."""
+
+_AT_ONCE = 2**28
+
+
+class Decoded(NamedTuple):
+    """A part of a recording in its final form, but not checked.
+
+    Attributes:
+        data: events ``[N]`` of :data:`~spikesim.datasets.EVENT_DTYPE`.
+        at: gives the byte where event i of the part starts.
+    """
+
+    data: NDArray[Any]
+    at: Callable[[int], int]
 
 
 class Chunk(NamedTuple):
@@ -108,25 +123,29 @@ class Source:
         options: what the caller says about it.
         sensor: the sensor that the file names, once its header is read.
         skipped: how many records of which kind are no events.
+        whole: whether all of the recording is wanted at once.
+        salvage: whether what comes before damage is wanted.
     """
 
     path: Path
     file: BinaryIO
     size: int
     options: Options = field(default_factory=Options)
+    whole: bool = False
+    salvage: bool = False
     sensor: SensorSize | None = None
     skipped: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], options: Options | None = None) -> Self:
         """Open a file for reading; a failure is an :class:`EventFileError`."""
+        # A Path made of a Path is parsed anew, which takes longer than to read a small file.
+        place = path if isinstance(path, Path) else Path(path)
         try:
-            file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+            file = open(place, "rb")  # noqa: SIM115 - the caller closes it
         except OSError as error:
             raise EventFileError(f"{path}: cannot be read ({error.strerror or error})") from error
-        # A Path made of a Path is parsed anew, which takes longer than to read a small file.
-        known = path if isinstance(path, Path) else Path(path)
-        return cls(known, file, os.fstat(file.fileno()).st_size, options or Options())
+        return cls(place, file, os.fstat(file.fileno()).st_size, options or Options())
 
     def __enter__(self) -> Self:
         return self
@@ -135,6 +154,11 @@ class Source:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.file.close()
+
+    @property
+    def step(self) -> int:
+        """How many bytes are decoded at a time: all of a recording that is wanted at once, if it is not large."""
+        return max(self.size, 1) if self.whole and self.size <= _AT_ONCE else CHUNK_BYTES
 
     def rewind(self) -> None:
         """Go back to the first byte."""
@@ -180,8 +204,9 @@ class Source:
         left = count
         while left is None or left > 0:
             offset = self.file.tell()
-            wanted = max(1, CHUNK_BYTES // size)
-            content = self.read((wanted if left is None else min(wanted, left)) * size)
+            step = max(1, self.step // size)
+            wanted = step if left is None else min(step, left)
+            content = self.read(wanted * size)
             whole = len(content) // size
             if whole:
                 yield offset, np.frombuffer(content, dtype, whole)
@@ -189,10 +214,10 @@ class Source:
             if rest:
                 detail = f"{rest} of the {size} bytes of an event are there"
                 raise self.damage(offset + whole * size, "truncated", detail)
-            if not content:
-                if left is not None:
-                    raise self.damage(offset, "truncated", f"{left} more events are announced")
+            if left is None and whole < wanted:
                 return
+            if not content:
+                raise self.damage(offset, "truncated", f"{left} more events are announced")
             left = None if left is None else left - whole
 
 
@@ -206,31 +231,12 @@ def picked(offset: int, size: int, kept: NDArray[np.intp]) -> Callable[[int], in
     return lambda i: offset + int(kept[i]) * size
 
 
-def unwrapped(times: NDArray[np.int64], last: int | None, bits: int) -> NDArray[np.int64]:
-    """Continue times across the overflow of a counter of ``bits`` bits.
-
-    Only a drop of more than half the range is an overflow; smaller ones are events out of order.
-
-    Args:
-        times: what the counter says, ``[N]``.
-        last: the time before, already continued, if there is one.
-        bits: the width of the counter.
-
-    Example:
-        >>> import numpy as np
-        >>> from spikesim.datasets.formats.base import unwrapped
-        >>> unwrapped(np.array([250, 3, 7]), 249, 8).tolist()
-        [250, 259, 263]
-    """
-    if times.size == 0:
-        return times
-    period = 1 << bits
-    before = int(times[0]) if last is None else last % period
-    base = 0 if last is None else last - before
-    dropped = np.diff(times, prepend=before) < -(period // 2)
-    if dropped.any():
-        return times + (base + np.cumsum(dropped) * period)
-    return times + base if base else times
+def marked(
+    offset: int, records: NDArray[Any], are_events: Callable[[NDArray[Any]], NDArray[np.bool_]]
+) -> Callable[[int], int]:
+    """The same, found out only when it is asked for."""
+    size = records.itemsize * math.prod(records.shape[1:])
+    return lambda i: offset + int(np.flatnonzero(are_events(records))[i]) * size
 
 
 @dataclass(frozen=True)
@@ -255,7 +261,7 @@ class Format:
     about: str
     endings: tuple[str, ...]
     recognise: Callable[[bytes, Path], bool]
-    chunks: Callable[[Source], Iterator[Chunk]]
+    chunks: Callable[[Source], Iterator[Chunk | Decoded]]
     write: Callable[[Path, Events], None] | None = None
     sure: bool = True
     takes: tuple[str, ...] = ()

@@ -20,7 +20,8 @@ from spikesim.datasets.atomic import write_whole
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.convert import EVENT_DTYPE
 from spikesim.datasets.events import Events
-from spikesim.datasets.formats.base import Chunk, Format, Source, evenly, picked
+from spikesim.datasets.formats.base import Decoded, Format, Source, marked
+from spikesim.datasets.formats.words import five_bytes, room
 from spikesim.errors import EventError
 
 NMNIST_SENSOR: SensorSize = (34, 34, 2)
@@ -33,32 +34,25 @@ _FIELD_US = 2**23  # first time that does not fit the 23 bits
 _LARGEST_US = 2**32  # other readers, Tonic's among them, keep the time in 32 bits
 
 
-def chunks(source: Source) -> Iterator[Chunk]:
+def chunks(source: Source) -> Iterator[Decoded]:
     """Read the events of an open file."""
     added = 0
     for offset, records in source.records(_RECORD):
-        x, y, t, p = _fields(records)
-        overflow = y == _OVERFLOW_ROW
-        count = int(np.count_nonzero(overflow))
-        if not count:
-            yield Chunk(x, y, t + added, p, evenly(offset, 5))
-            continue
-        t = t + (added + np.cumsum(overflow) * _OVERFLOW_US)
-        added += count * _OVERFLOW_US
-        source.skip("overflow records", count)
-        kept = np.flatnonzero(~overflow)
-        yield Chunk(x[kept], y[kept], t[kept], p[kept], picked(offset, 5, kept))
+        data = room(len(records))
+        count, added = five_bytes(records.reshape(-1), added, data)
+        source.skip("overflow records", len(records) - count)
+        yield Decoded(data[:count], marked(offset, records, lambda records: records[:, 1] != _OVERFLOW_ROW))
 
 
 def looks_like(head: bytes, path: Path) -> bool:
     """Whether the first records are in order of time, as the files of a camera are."""
     del path
-    records = np.frombuffer(head, np.uint8, len(head) // 5 * 5).reshape(-1, 5)
-    _, y, t, _ = _fields(records)
-    t = t + np.cumsum(y == _OVERFLOW_ROW) * _OVERFLOW_US
-    steps = np.diff(t[y != _OVERFLOW_ROW])
+    data = room(len(head) // 5)
+    count, _ = five_bytes(np.frombuffer(head, np.uint8, len(data) * 5), 0, data)
+    t = data["t"][:count]
+    falls = int(np.count_nonzero(t[1:] < t[:-1]))
     # Damaged or slightly unordered files are still files of this format.
-    return len(head) > 0 and int(np.count_nonzero(steps < 0)) <= max(1, 0.05 * steps.size)
+    return len(head) > 0 and falls <= max(1, 0.05 * max(count - 1, 0))
 
 
 def write(path: Path, events: Events) -> None:
@@ -100,13 +94,6 @@ def encode_bin(events: Events) -> bytes:
     records[row, 3] = (low >> 8) & 0xFF
     records[row, 4] = low & 0xFF
     return records.tobytes()
-
-
-def _fields(records: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Columns x, y, t and p of ``[N, 5]`` records; t as the 23 bits say."""
-    high = records[:, 2]
-    t = ((high & 0x7F).astype(np.int64) << 16) | (records[:, 3].astype(np.int64) << 8) | records[:, 4]
-    return records[:, 0], records[:, 1], t, high >> 7
 
 
 def _refuse(bad: NDArray[np.bool_], name: str, values: NDArray[Any], expected: str) -> None:

@@ -16,8 +16,9 @@ import numpy as np
 
 from spikesim.datasets.atomic import write_whole
 from spikesim.datasets.events import Events
-from spikesim.datasets.formats.base import Chunk, Format, Source, evenly, unwrapped
+from spikesim.datasets.formats.base import Decoded, Format, Source, evenly
 from spikesim.datasets.formats.header import named_sensor, read_lines, refuse_above, refuse_drops
+from spikesim.datasets.formats.words import Word, room, timed_words, words_of
 
 _RECORD = np.dtype([("t", "<u4"), ("data", "<u4")])
 _TYPES = (0, 12)
@@ -25,7 +26,7 @@ _RAW = re.compile(rb"^% *(evt|format EVT|camera_integrator_name|plugin_name)", r
 _VERSION = re.compile(rb"^%\s*Version\s+(\d+)")
 
 
-def chunks(source: Source) -> Iterator[Chunk]:
+def chunks(source: Source) -> Iterator[Decoded]:
     """Read the events of an open file."""
     lines = read_lines(source, b"%")
     source.sensor = named_sensor(lines)
@@ -38,19 +39,12 @@ def chunks(source: Source) -> Iterator[Chunk]:
         raise source.damage(
             start, f"records of type {kind[0]} and {kind[1]} bytes", "expected type 0 or 12, and 8 bytes"
         )
-    x_bits, y_bits, p_bits = (14, 14, 4) if not versions or versions[0] >= 2 else (9, 8, 1)
-    last: int | None = None
+    layout = Word((0, 14), (14, 14), (28, 4)) if not versions or versions[0] >= 2 else Word((0, 9), (9, 8), (17, 1))
+    bits, state = layout.bits(), (-1, 0)
     for offset, records in source.records(_RECORD):
-        data = records["data"]
-        t = unwrapped(records["t"].astype(np.int64), last, 32)
-        last = int(t[-1])
-        yield Chunk(
-            data & (2**x_bits - 1),
-            (data >> x_bits) & (2**y_bits - 1),
-            t,
-            (data >> (x_bits + y_bits)) & (2**p_bits - 1),
-            evenly(offset, 8),
-        )
+        data = room(len(records))
+        _, state = timed_words(*words_of(records), 0, bits, state, data)
+        yield Decoded(data, evenly(offset, 8))
 
 
 def looks_like(head: bytes, path: Path) -> bool:

@@ -16,7 +16,7 @@ from numba import njit
 
 from spikesim.datasets.atomic import write_whole
 from spikesim.datasets.events import Events
-from spikesim.datasets.formats.base import CHUNK_BYTES, Chunk, Format, Source, picked
+from spikesim.datasets.formats.base import Chunk, Format, Source, picked
 from spikesim.errors import EventError, EventFileError
 
 _MARK = b"Event Stream"
@@ -67,7 +67,7 @@ def chunks(source: Source) -> Iterator[Chunk]:
     if 0 < width < 2**15 and 0 < height < 2**15:
         source.sensor = (width, height, 2)
     time, rest, offset = 0, b"", _HEADER
-    while content := source.read(CHUNK_BYTES):
+    while content := source.read(source.step):
         content = rest + content
         room = len(content) // _SIZE
         columns = [np.empty(room, kind) for kind in ("u2", "u2", "i8", "u1", "i8")]

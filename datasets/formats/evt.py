@@ -102,6 +102,8 @@ def _upper_first(source: Source, lines: list[bytes]) -> bool:
 def looks_like(head: bytes, path: Path, name: str) -> bool:
     """Whether the header names this encoding."""
     del path
+    if not head.startswith(b"% "):
+        return False
     for line in head.split(b"\n"):
         if not line.startswith(b"% "):
             break

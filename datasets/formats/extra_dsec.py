@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from spikesim.datasets.checks import FIELDS
-from spikesim.datasets.convert import one_dimensional
+from spikesim.datasets.columns import one_dimensional
 from spikesim.datasets.formats.base import Chunk, Format, Source, evenly
 from spikesim.datasets.formats.extras import library
 from spikesim.datasets.formats.spikes import BROKEN, MARK

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spikesim.datasets.convert import microseconds
+from spikesim.datasets.columns import microseconds
 from spikesim.datasets.formats.base import Chunk, Format, Source, evenly
 from spikesim.datasets.formats.extras import library
 from spikesim.errors import EventError, EventFileError

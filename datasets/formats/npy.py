@@ -1,8 +1,4 @@
-"""NumPy's files: structured arrays, ``[N, 4]`` arrays with named columns, and archives of four columns.
-
-Pickled objects are never loaded. An archive written here holds ``x``, ``y``, ``t`` and ``p`` as SpikingJelly's do, and
-``sensor_size`` besides.
-"""
+"""NumPy's arrays: structured ones, and ``[N, 4]`` with named columns. Pickled objects are never loaded."""
 
 from __future__ import annotations
 
@@ -10,9 +6,7 @@ import ast
 import io
 import math
 import tokenize
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -21,15 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.atomic import write_whole
-from spikesim.datasets.checks import FIELDS, check_sensor_size
-from spikesim.datasets.convert import field_of
+from spikesim.datasets.checks import FIELDS
+from spikesim.datasets.convert import EVENT_DTYPE, field_of
 from spikesim.datasets.events import Events
-from spikesim.datasets.formats.base import CHUNK_BYTES, Chunk, Format, Source, evenly
+from spikesim.datasets.formats.base import Chunk, Decoded, Format, Source, evenly
 from spikesim.errors import EventError, EventFileError
 
 _MAGIC = b"\x93NUMPY"
 _LONGEST_HEADER = 2**16
-_BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -85,7 +78,7 @@ def rows(source: Source, table: Table) -> Iterator[tuple[int, NDArray[Any]]]:
     total, width = table.shape[0], math.prod(table.shape[1:])
     size = table.dtype.itemsize
     there = max(0, source.size - table.start) // size  # whole values
-    step = max(1, CHUNK_BYTES // (size * max(1, width)))
+    step = max(1, source.step // (size * max(1, width)))
     by_column = table.by_column and width > 1
     whole = min(total, there // max(1, width))
     if by_column:
@@ -108,17 +101,24 @@ def rows(source: Source, table: Table) -> Iterator[tuple[int, NDArray[Any]]]:
         raise source.damage(min(offset, source.size), "truncated", f"{total - whole} of {total} rows are missing")
 
 
-def chunks(source: Source) -> Iterator[Chunk]:
+def chunks(source: Source) -> Iterator[Chunk | Decoded]:
     """Read the events of an open ``.npy`` file."""
     table = table_of(source)
-    names = _order(source, table.dtype, table.shape)
+    names = order_of_columns(source, table.dtype, table.shape)
     by_column = table.by_column and table.dtype.names is None
     size = table.dtype.itemsize * (1 if by_column else math.prod(table.shape[1:]))
     for offset, part in rows(source, table):
-        yield _chunk(part, names, offset, size)
+        if part.dtype == EVENT_DTYPE and part.ndim == 1 and not _unit_given(source):
+            yield Decoded(part, evenly(offset, size))
+        else:
+            yield chunk_of(part, names, offset, size)
 
 
-def _order(source: Source, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[str | int, ...]:
+def _unit_given(source: Source) -> bool:
+    return source.options.time_unit is not None or source.options.rounding is not None
+
+
+def order_of_columns(source: Source, dtype: np.dtype[Any], shape: tuple[int, ...]) -> tuple[str | int, ...]:
     """Where x, y, t and p are: field names, or numbers of columns."""
     columns = source.options.columns
     if dtype.names is not None:
@@ -165,7 +165,8 @@ def _title(field: Any) -> str | None:
     return field_of(field[2]) if len(field) > 2 and isinstance(field[2], str) else None
 
 
-def _chunk(part: NDArray[Any], names: tuple[str | int, ...], offset: int, size: int) -> Chunk:
+def chunk_of(part: NDArray[Any], names: tuple[str | int, ...], offset: int, size: int) -> Chunk:
+    """Columns of rows, from what :func:`order_of_columns` says."""
     flat = part.reshape(-1) if part.dtype.names is not None else part
     x, y, t, p = ((flat[name].reshape(-1) if isinstance(name, str) else flat[:, name]) for name in names)
     return Chunk(x, y, t, p, evenly(offset, size))
@@ -184,108 +185,7 @@ def write(path: Path, events: Events) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def npz_chunks(source: Source) -> Iterator[Chunk]:
-    """Read the events of an open ``.npz`` file: four columns, or one table."""
-    try:
-        with zipfile.ZipFile(source.file) as archive:
-            yield from _members(source, archive)
-    except EventError:
-        raise
-    except _BROKEN_ZIP as error:
-        raise source.damage(0, f"a broken archive ({error or type(error).__name__})") from error
-
-
-def _members(source: Source, archive: zipfile.ZipFile) -> Iterator[Chunk]:
-    entries = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-    for info in entries.values():
-        _verify(source, archive, info)
-    size = entries.pop("sensor_size", None)
-    if size is not None:
-        source.sensor = check_sensor_size(_small(source, archive, size).tolist())
-    found = {field_of(name): name for name in reversed(entries)}
-    names = [found.get(field) for field in FIELDS]
-    if None in names and len(entries) != 1:
-        raise EventFileError(
-            f"{source.path}: holds {', '.join(entries) or 'nothing'}; expected arrays x, y, t and p, or a single one"
-        )
-    infos = [next(iter(entries.values()))] if None in names else [entries[name or ""] for name in names]
-    starts = [info.header_offset for info in infos]
-    files = [archive.open(info) for info in infos]
-    tables = [parse_header(file) for file in files]
-    for table, start in zip(tables, starts, strict=True):
-        if isinstance(table, str):
-            raise source.damage(start, table)
-        if table.by_column and math.prod(table.shape[1:]) > 1:
-            raise EventFileError(f"{source.path}: an array in Fortran order; expected C order in an archive")
-    sound = [table for table in tables if isinstance(table, Table)]
-    if len(sound) == 4 and any(table.dtype.kind not in "biuf" or table.shape != sound[0].shape for table in sound):
-        shapes = ", ".join(f"{table.dtype} {table.shape}" for table in sound)
-        raise EventFileError(f"{source.path}: x, y, t and p are {shapes}; expected numbers, one for each event")
-    if len(sound) == 4 and math.prod(sound[0].shape[1:]) != 1:
-        raise EventFileError(f"{source.path}: columns of shape {sound[0].shape}; expected [N]")
-    order = _order(source, sound[0].dtype, sound[0].shape) if len(sound) == 1 else ()
-    left = sound[0].shape[0]
-    while left > 0:
-        count = min(left, max(1, CHUNK_BYTES // 64))
-        parts = [
-            _rows(source, file, table, start, count) for file, table, start in zip(files, sound, starts, strict=True)
-        ]
-        left -= count
-        # Compressed bytes have no place of their own: damage is told by the member.
-        at = evenly(starts[0], 0)
-        yield _chunk(parts[0], order, starts[0], 0) if order else _columns(parts, at)
-
-
-def _columns(parts: list[NDArray[Any]], at: Callable[[int], int]) -> Chunk:
-    x, y, t, p = (part.reshape(-1) for part in parts)
-    return Chunk(x, y, t, p, at)
-
-
-def _verify(source: Source, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-    """Read a member to its end, where its checksum is compared: no value of a damaged one is believed."""
-    try:
-        with archive.open(info) as file:
-            while file.read(CHUNK_BYTES):
-                pass
-    except _BROKEN_ZIP as error:
-        raise source.damage(info.header_offset, f"a broken member ({error})") from error
-
-
-def _rows(source: Source, file: IO[bytes], table: Table, start: int, count: int) -> NDArray[Any]:
-    width = math.prod(table.shape[1:])
-    wanted = count * width * table.dtype.itemsize
-    try:
-        content = file.read(wanted)
-    except _BROKEN_ZIP as error:
-        raise source.damage(start, f"a broken member ({error})") from error
-    if len(content) < wanted:
-        raise source.damage(start, f"a member with {wanted - len(content)} bytes too few")
-    return np.frombuffer(content, table.dtype).reshape(count, *table.shape[1:])
-
-
-def _small(source: Source, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    with archive.open(info) as file:
-        table = parse_header(file)
-        if isinstance(table, str) or table.shape != (3,) or table.dtype.kind not in "iu":
-            raise source.damage(info.header_offset, "a sensor_size that is not three integers")
-        return _rows(source, file, table, info.header_offset, 3)
-
-
-def npz_looks_like(head: bytes, path: Path) -> bool:
-    """Whether the file is an archive whose first member is an array."""
-    del path
-    return head.startswith(b"PK\x03\x04") and b".npy" in head[:2048]
-
-
-def npz_write(path: Path, events: Events) -> None:
-    """Write a recording as four columns and the sensor size."""
-    buffer = io.BytesIO()
-    np.savez(buffer, sensor_size=np.array(events.sensor_size), **events.to_columns()._asdict())
-    write_whole(path, buffer.getvalue())
-
-
-_TAKES = ("columns", "time_unit", "rounding")
+TAKES = ("columns", "time_unit", "rounding")
 NPY = Format(
-    "npy", "NumPy array (structured, or [N, 4] with columns=)", (".npy",), looks_like, chunks, write, takes=_TAKES
+    "npy", "NumPy array (structured, or [N, 4] with columns=)", (".npy",), looks_like, chunks, write, takes=TAKES
 )
-NPZ = Format("npz", "NumPy archive of x, y, t and p", (".npz",), npz_looks_like, npz_chunks, npz_write, takes=_TAKES)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import BadEventError, SensorSize, check_sensor_size
-from spikesim.datasets.convert import EVENT_DTYPE, PolarityRule, canonical, one_dimensional
+from spikesim.datasets.columns import PolarityRule, one_dimensional
+from spikesim.datasets.convert import EVENT_DTYPE, canonical
 from spikesim.datasets.events import Events
-from spikesim.datasets.formats.base import CHUNK_BYTES, Chunk, DamageError, Format, Loss, Source
+from spikesim.datasets.formats.base import CHUNK_BYTES, Chunk, DamageError, Decoded, Format, Loss, Source
+from spikesim.datasets.formats.words import fit
+from spikesim.datasets.records import stacked
 from spikesim.errors import EventError
 
 logger = logging.getLogger("spikesim.datasets.formats")
@@ -32,20 +35,25 @@ class Reader:
 
     Attributes:
         loss: the damage, once it was met.
+        ordered: whether the events so far are known to be in order of time.
     """
 
     def __init__(self, source: Source, layout: Format, sensor_size: SensorSize | None, errors: Errors) -> None:
         if errors not in ("raise", "salvage"):
             raise EventError(f"errors is {errors!r}; expected 'raise' or 'salvage'")
         self.source, self.layout, self.errors = source, layout, errors
+        source.salvage = errors == "salvage"
         self.asked = None if sensor_size is None else check_sensor_size(sensor_size)
         self.loss: Loss | None = None
+        self.ordered = False
+        self._last = 0
         self._unsure: SensorSize | None = None
 
     def parts(self) -> Iterator[NDArray[Any]]:
         """Yield the events in order of the file, as arrays of :data:`EVENT_DTYPE`."""
         self.source.rewind()
         self.loss, first, rule = None, 0, PolarityRule()
+        self.ordered, self._last = True, 0
         try:
             for chunk in self.layout.chunks(self.source):
                 part, bad = self._checked(chunk, first, rule)
@@ -63,9 +71,21 @@ class Reader:
             counts = ", ".join(f"{count} {kind}" for kind, count in self.source.skipped.items())
             logger.info("%s: skipped %s", self.source.path, counts)
 
-    def _checked(self, chunk: Chunk, first: int, rule: PolarityRule) -> tuple[NDArray[Any], BadEventError | None]:
+    def _checked(
+        self, chunk: Chunk | Decoded, first: int, rule: PolarityRule
+    ) -> tuple[NDArray[Any], BadEventError | None]:
         """The events of a chunk up to the first that is bad, and what is wrong with that one."""
-        columns = {name: one_dimensional(name, getattr(chunk, name)) for name in "xytp"}
+        if isinstance(chunk, Decoded):
+            width, height, _ = self.asked or self.source.sensor or _ANY_SENSOR
+            sound, ordered = fit(chunk.data, width, height, self._last)
+            if sound:
+                self.ordered &= ordered
+                self._last = int(chunk.data["t"][-1]) if len(chunk.data) else self._last
+                return chunk.data, None
+            columns = {name: chunk.data[name] for name in "xytp"}
+        else:
+            columns = {name: one_dimensional(name, getattr(chunk, name)) for name in "xytp"}
+        self.ordered = False  # not known
         options = self.source.options
         worst: BadEventError | None = None
         while True:
@@ -85,11 +105,11 @@ class Reader:
         error.event = bad.event
         return error
 
-    def sensor(self, largest: tuple[int, int]) -> SensorSize:
+    def sensor(self, largest: Callable[[], tuple[int, int]]) -> SensorSize:
         """The sensor: as the file says, else as the caller says, else the smallest that holds the events.
 
         Args:
-            largest: the largest x and y that occur, -1 where there is no event.
+            largest: gives the largest x and y that occur, -1 where there is no event.
         """
         says = self.source.sensor
         if says is not None and self.asked is not None and says[:2] != self.asked[:2]:
@@ -99,7 +119,7 @@ class Reader:
             )
         if self.asked or says:
             return self.asked or says or _ANY_SENSOR
-        width, height = (max(1, side + 1) for side in largest)
+        width, height = (max(1, side + 1) for side in largest())
         if self._unsure != (width, height, 2):
             logger.warning(
                 "%s does not say how large its sensor is; %d x %d just holds its events. Pass sensor_size=(W, H, 2)",
@@ -114,10 +134,11 @@ class Reader:
         """Read all events."""
         events = self._at_once()
         if events is None:
+            self.source.whole = True
             parts = list(self.parts())
-            data = np.concatenate(parts) if parts else np.empty(0, EVENT_DTYPE)
+            data = stacked(parts, EVENT_DTYPE)
             del parts
-            events = Events._trusted(data, self.sensor(_largest(data)))
+            events = Events._trusted(data, self.sensor(lambda: _largest(data)), in_order=self.ordered or None)
         if not events.sorted:
             logger.warning("%s: event %s is earlier than the one before it", self.source.path, events.first_unsorted)
         return events
@@ -140,7 +161,7 @@ class Reader:
                     break
                 x, y = _largest(part)
                 largest = max(largest[0], x), max(largest[1], y)
-            return self.sensor(largest)
+            return self.sensor(lambda: largest)
         return self.asked
 
     def windows(self, window: int | None, count: int | None, start: int | None) -> Iterator[Events]:
@@ -151,7 +172,7 @@ class Reader:
         end: int | None = None
         for part in self._ordered():
             if self.source.sensor is not None:
-                self.sensor((-1, -1))  # a sensor_size that contradicts the file is refused
+                self.sensor(lambda: (-1, -1))  # a sensor_size that contradicts the file is refused
             rest = part
             if window is not None and end is None:
                 begin = int(part["t"][0]) if start is None else start
@@ -197,4 +218,4 @@ def _largest(data: NDArray[Any]) -> tuple[int, int]:
 
 
 def _joined(parts: list[NDArray[Any]], size: SensorSize) -> Events:
-    return Events._trusted(np.concatenate(parts), size)
+    return Events._trusted(stacked(parts, EVENT_DTYPE), size)

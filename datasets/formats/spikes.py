@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from spikesim.datasets.atomic import whole_file
 from spikesim.datasets.checks import SensorSize, check_sensor_size
-from spikesim.datasets.convert import microseconds
+from spikesim.datasets.columns import microseconds
 from spikesim.datasets.events import Events
 from spikesim.datasets.formats.base import Chunk, Format, Source
 from spikesim.errors import EventError, EventFileError
@@ -68,6 +68,7 @@ class SpikeFile:
         self.path = Path(path)
         self.sensor_size = check_sensor_size(sensor_size)
         self._file: Any = None
+        self._columns: tuple[Any, ...] = ()
         self._owner = -1
         with Source.open(path) as source:
             if source.read(len(MARK)) != MARK:
@@ -101,6 +102,8 @@ class SpikeFile:
             import h5py
 
             self._file, self._owner = h5py.File(self.path, "r"), os.getpid()
+            # Finding a dataset by its name takes as long as reading a row of it.
+            self._columns = self._file["spikes/times"], self._file["spikes/units"]
         return self._file
 
     def __len__(self) -> int:
@@ -117,8 +120,8 @@ class SpikeFile:
             raise IndexError(f"recording {index} of {len(self)}")
         row = int(index) % len(self)
         try:
-            file = self._opened()
-            times, units = np.asarray(file["spikes/times"][row]), np.asarray(file["spikes/units"][row])
+            self._opened()
+            times, units = (np.asarray(column[row]) for column in self._columns)
         except BROKEN as error:
             raise self._refused(error) from error
         try:
@@ -137,10 +140,10 @@ class SpikeFile:
         """Close the file; it is opened again when a recording is asked for."""
         if self._file is not None and self._owner == os.getpid():
             self._file.close()
-        self._file = None
+        self._file, self._columns = None, ()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_file": None, "_owner": -1}
+        return {**vars(self), "_file": None, "_columns": (), "_owner": -1}
 
     def __repr__(self) -> str:
         return f"SpikeFile({str(self.path)!r}: {len(self)} recordings)"

@@ -8,14 +8,7 @@ from spikesim.datasets.transforms.cutmix import CutMix, cutmix_batch
 from spikesim.datasets.transforms.deletion import TemporalDelete
 from spikesim.datasets.transforms.downsampling import EventDownsampling
 from spikesim.datasets.transforms.draw import Draw, SampleKey, sample_at
-from spikesim.datasets.transforms.drops import (
-    DropEvent,
-    DropEventByArea,
-    DropEventByTime,
-    DropPixel,
-    EventDrop,
-    RandomDropPixel,
-)
+from spikesim.datasets.transforms.drops import DropEvent, DropEventByArea, DropEventByTime, EventDrop
 from spikesim.datasets.transforms.eventmix import EventMix
 from spikesim.datasets.transforms.filters import Decimation, Denoise, RefractoryPeriod
 from spikesim.datasets.transforms.flips import (
@@ -34,6 +27,7 @@ from spikesim.datasets.transforms.mixed import MixedDataset
 from spikesim.datasets.transforms.mixing import EventMixer, Mixed
 from spikesim.datasets.transforms.nda import NDA
 from spikesim.datasets.transforms.pipeline import AccountRow, Compose, Pipeline
+from spikesim.datasets.transforms.pixels import DropPixel, RandomDropPixel
 from spikesim.datasets.transforms.space import Downsample, SpatialJitter, UniformNoise
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.datasets.transforms.surfaces import ToTimesurface, ToVoxelGrid

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.lib.recfunctions import structured_to_unstructured, unstructured_to_structured
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
@@ -47,7 +48,7 @@ class NumpyAsType:
         if array.dtype.names is None and dtype.names is None:
             return array.astype(dtype)
         if array.dtype.names is not None and dtype.names is None:
-            return np.asarray(structured_to_unstructured(array, dtype))
+            return _rows(array, dtype)
         if array.dtype.names is None:
             if array.ndim != 2 or array.shape[1] != len(dtype.names or ()):
                 raise EventError(f"NumpyAsType was given {array.shape}; expected rows [N, {len(dtype.names or ())}]")
@@ -59,6 +60,22 @@ class NumpyAsType:
         for name in dtype.names or ():
             out[name] = array[name]
         return out
+
+
+@njit(cache=True, nogil=True)
+def _four(a: Any, b: Any, c: Any, d: Any, rows: Any) -> None:
+    for i in range(len(a)):
+        rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3] = a[i], b[i], c[i], d[i]
+
+
+def _rows(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    fields = [array[name] for name in array.dtype.names or ()]
+    simple = all(field.ndim == 1 and field.dtype.kind in "biu" and field.dtype.isnative for field in fields)
+    if len(fields) != 4 or not simple or dtype.kind not in "iuf" or not dtype.isnative or dtype.itemsize < 4:
+        return np.asarray(structured_to_unstructured(array, dtype))
+    rows = np.empty((len(array), 4), dtype)
+    _four(*fields, rows)
+    return rows
 
 
 @dataclass(frozen=True)

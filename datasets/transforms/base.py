@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.transforms.draw import Draw, NoDraw
 from spikesim.datasets.transforms.stream import Stream, like, stream_of
 from spikesim.errors import EventError
+
+DISORDER = -(2**62)
+"""What a kernel gives for events that are not in order of time; beyond ``-1 - index`` of any event."""
 
 
 class Applied(NamedTuple):
@@ -123,36 +125,6 @@ class EventTransform:
             checked = Stream(result, size, stream.checked, stream.flat, applied.ordered)
             result = like(checked, events, applied.sensor_size)
         return Counted(result, len(stream.data), kept, dict(zip(self.reasons, applied.dropped)), applied.added)
-
-
-@njit(cache=True, nogil=True)
-def _compact(data: Any, keep: Any, out: Any) -> None:
-    place = 0
-    for i in range(len(data)):
-        if keep[i]:
-            out[place] = data[i]
-            place += 1
-
-
-def kept_of(data: NDArray[Any], keep: NDArray[np.bool_], count: int | None = None) -> NDArray[Any]:
-    """``data[keep]``, three times as fast for records.
-
-    Args:
-        data: structured ``[N]``.
-        keep: which of them, ``[N]``.
-        count: how many, if that is known.
-
-    Example:
-        >>> import numpy as np
-        >>> data = np.zeros(2, [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "u1")])
-        >>> len(kept_of(data, np.array([True, False])))
-        1
-    """
-    if data.dtype.fields is not None and any(len(field) > 2 for field in data.dtype.fields.values()):
-        return data[keep]  # titled fields, which Numba does not know
-    out = np.empty(int(np.count_nonzero(keep)) if count is None else count, data.dtype)
-    _compact(data, keep, out)
-    return out
 
 
 def outside(data: NDArray[Any], index: int, size: SensorSize, what: str) -> EventError:

@@ -9,11 +9,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from spikesim.datasets.records import in_order
 from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.drops import random_subset
 from spikesim.datasets.transforms.settings import check_whole
-from spikesim.datasets.transforms.stream import Stream, in_order
+from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError, ShapeError
 
 
@@ -161,14 +162,14 @@ class SamplePoints(EventTransform):
         if count <= self.n:
             times = np.full(count, self.n // count)
             times += random_subset(count, self.n % count, draw)
-            return Applied(np.repeat(data, times), (0,), self.n - count)
+            return Applied(data.take(np.repeat(np.arange(count), times)), (0,), self.n - count)
         if self.how == "uniform":
             index = np.arange(self.n) * count // self.n
         elif self.how == "random":
             index = np.flatnonzero(random_subset(count, self.n, draw))
         else:
             index = np.sort(farthest_points(_scaled(data), self.n, int(draw.integers(0, count, 1)[0])))
-        return Applied(data[index], (count - self.n,))
+        return Applied(data.take(index), (count - self.n,))
 
 
 def _scaled(data: NDArray[Any]) -> NDArray[np.float64]:

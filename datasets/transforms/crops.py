@@ -10,7 +10,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of
+from spikesim.datasets.records import copied, kept_of
+from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError, EventError
@@ -78,34 +79,40 @@ def crop(data: NDArray[Any], left: int, top: int, width: int, height: int) -> ND
     ([(1, 2)], 0)
     """
     out = np.empty(len(data), data.dtype)
-    return out[: _crop(data, left, top, width, height, out)].copy()
+    return copied(out[: _crop(data, left, top, width, height, out)])
 
 
-def target_within(name: str, size: Any, sensor: SensorSize) -> tuple[int, int]:
-    """Width and height of a window, one number for both sides or two, which must fit the sensor."""
+def sides(name: str, size: Any) -> tuple[int, int]:
+    """Width and height of a window, one number for both sides or two."""
     pair = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)[:2]
     if len(pair) != 2 or not all(isinstance(s, (int, np.integer)) and s >= 1 for s in pair):
         raise ConfigError(f"{name}: size is {size!r}; expected one or two whole numbers of pixels")
+    return int(pair[0]), int(pair[1])
+
+
+def target_within(name: str, size: Any, sensor: SensorSize) -> tuple[int, int]:
+    """The same, which must fit the sensor."""
+    pair = sides(name, size)
     if pair[0] > sensor[0] or pair[1] > sensor[1]:
         raise EventError(
             f"{name}: a window of {pair[0]} x {pair[1]} does not fit the sensor {sensor[0]} x {sensor[1]}; "
             "give a smaller size"
         )
-    return int(pair[0]), int(pair[1])
+    return pair
 
 
 @dataclass(frozen=True)
 class CenterCrop(EventTransform):
-    """Keep the middle of the sensor.
+    """Keep the middle of the sensor, or put a small sensor into the middle of a larger one.
 
     Args:
         sensor_size: ``(W, H, P)``; may be left out for :class:`spikesim.datasets.Events`, which then are
-            recordings of the smaller sensor.
-        size: width and height of what is kept, or one number for both.
+            recordings of the other sensor.
+        size: width and height of what is kept, or one number for both; a side that is larger than the sensor's gets
+            a margin on both ends.
 
     Raises:
         ConfigError: the size is no positive whole number.
-        EventError: it is larger than the sensor.
 
     Example:
         >>> from spikesim.datasets import Events
@@ -122,7 +129,7 @@ class CenterCrop(EventTransform):
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`CenterCrop`."""
-        width, height = target_within("CenterCrop", self.size, stream.size)
+        width, height = sides("CenterCrop", self.size)
         left, top = (stream.size[0] - width) // 2, (stream.size[1] - height) // 2
         kept = crop(stream.data, left, top, width, height)
         return Applied(kept, (len(stream.data) - len(kept),), 0, (width, height, stream.size[2]))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numba import njit
 
+from spikesim.datasets.records import copied
 from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.drops import Range, check_range, drawn
@@ -84,4 +85,4 @@ class TemporalDelete(EventTransform):
         begins = first + gaps + length * np.arange(self.pieces)
         out = np.empty(len(data), data.dtype)
         kept = _delete(data, begins, length, self.close, out)
-        return Applied(out[:kept].copy(), (len(data) - kept,))
+        return Applied(copied(out[:kept]), (len(data) - kept,))

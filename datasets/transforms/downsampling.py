@@ -10,11 +10,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.records import in_order
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.crops import target_within
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_whole
-from spikesim.datasets.transforms.stream import Stream, in_order
+from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
 
 

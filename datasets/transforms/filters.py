@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of, outside
+from spikesim.datasets.records import kept_of
+from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_whole
 from spikesim.datasets.transforms.stream import Stream
@@ -106,9 +107,11 @@ class RefractoryPeriod(EventTransform):
     which is what Tonic's ``RefractoryPeriod`` does; that also drops an event at t = 0, which ours keeps.
 
     Args:
-        delta: in microseconds; an event after exactly ``delta`` is still dropped.
+        delta: in microseconds, or a range from which it is drawn for each recording; an event after exactly ``delta``
+            is still dropped.
         rule: "dead_time" or "interval".
         sensor_size: as in :class:`Denoise`.
+        seed: where no pipeline gives one.
 
     Raises:
         ConfigError: ``delta`` is not positive, or another rule.
@@ -121,13 +124,19 @@ class RefractoryPeriod(EventTransform):
         ([0, 160], [0])
     """
 
-    delta: float
+    delta: float | tuple[float, float]
     rule: Literal["dead_time", "interval"] = "dead_time"
     sensor_size: SensorSize | None = None
+    seed: int | None = None
     reasons: ClassVar[tuple[str, ...]] = ("refractory",)
+    random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_positive("delta", self.delta, "microseconds")
+        if isinstance(self.delta, (tuple, list)):
+            if len(self.delta) != 2 or not 0 <= self.delta[0] <= self.delta[1]:
+                raise ConfigError(f"delta is {self.delta!r}; expected microseconds, or two of them in ascending order")
+        else:
+            check_positive("delta", self.delta, "microseconds")
         if self.rule not in ("dead_time", "interval"):
             raise ConfigError(f'rule is {self.rule!r}; expected "dead_time" or "interval"')
 
@@ -136,7 +145,8 @@ class RefractoryPeriod(EventTransform):
         width, height, _ = size = stream.size
         keep = np.empty(len(stream.data), np.bool_)
         last = np.full((height, width), _NEVER, np.int64)
-        period = np.int64(np.floor(self.delta))
+        delta = draw.number(*self.delta) if isinstance(self.delta, (tuple, list)) else self.delta
+        period = np.int64(np.floor(delta))
         return masked(self, stream, keep, _refractory(stream.data, last, period, self.rule == "interval", keep), size)
 
 

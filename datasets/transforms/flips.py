@@ -6,14 +6,41 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.records import copied
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_probability
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError, EventError
+
+
+@njit(cache=True, nogil=True)
+def _mirror(values: Any, side: Any) -> Any:
+    for i in range(len(values)):
+        value = np.int64(values[i])
+        if not (0 <= value < side):
+            return i
+        values[i] = side - 1 - value
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _change(p: Any, chosen: Any) -> None:
+    for i in range(len(p)):
+        p[i] = (p[i] != 0) != chosen[i]
+
+
+@njit(cache=True, nogil=True)
+def _play_backward(data: Any, end: Any, change: Any, out: Any) -> None:
+    n = len(data)
+    for i in range(n):
+        out[n - 1 - i] = data[i]
+        out[n - 1 - i]["t"] = end - np.int64(data[i]["t"])
+        out[n - 1 - i]["p"] = (data[i]["p"] != 0) != change
 
 
 def mirrored(stream: Stream, field: Literal["x", "y"], what: str) -> NDArray[Any]:
@@ -24,13 +51,10 @@ def mirrored(stream: Stream, field: Literal["x", "y"], what: str) -> NDArray[Any
         field: which coordinate.
         what: name of the transform, for the message.
     """
-    side = stream.size[0 if field == "x" else 1]
-    data = stream.data.copy()
-    values = data[field]
-    if not stream.checked and len(values) and not (values.min() >= 0 and values.max() < side):
-        bad = int(np.argmax((values < 0) | (values >= side)))
+    data = copied(stream.data)
+    bad = int(_mirror(data[field], stream.size[0 if field == "x" else 1]))
+    if bad >= 0:
         raise outside(stream.data, bad, stream.size, what)
-    np.subtract(values.dtype.type(side - 1), values, out=values)
     return data
 
 
@@ -115,11 +139,12 @@ class RandomFlipPolarity(EventTransform):
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`RandomFlipPolarity`."""
-        data = stream.data.copy()
         if self.per == "event":
-            data["p"] = data["p"].astype(bool) ^ (draw.uniform(len(data)) < self.p)
-        elif draw.chance(self.p):
-            data["p"] = ~data["p"].astype(bool)
+            chosen = draw.uniform(len(stream.data)) < self.p
+        else:
+            chosen = np.full(len(stream.data), draw.chance(self.p))
+        data = copied(stream.data)
+        _change(data["p"], chosen)
         return Applied(data)
 
 
@@ -168,11 +193,9 @@ class RandomTimeReversal(EventTransform):
         """See :class:`RandomTimeReversal`."""
         if not draw.chance(self.p) or len(stream.data) == 0:
             return Applied(stream.data)
-        # A copy: a view with a negative stride is nothing that torch takes.
-        data = stream.data[::-1].copy()
-        data["t"] = data["t"].max() - data["t"]
-        if self.flip_polarities:
-            data["p"] = ~data["p"].astype(bool)
+        # An array of its own: a view with a negative stride is nothing that torch takes.
+        data = np.empty(len(stream.data), stream.data.dtype)
+        _play_backward(stream.data, int(stream.data["t"].max()), self.flip_polarities, data)
         return Applied(data)
 
 
@@ -189,6 +212,6 @@ class MergePolarities(EventTransform):
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`MergePolarities`."""
-        data = stream.data.copy()
+        data = copied(stream.data)
         data["p"] = 0
         return Applied(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +11,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.base import Applied, EventTransform, outside
+from spikesim.datasets.records import falls_within, in_order
+from spikesim.datasets.transforms.base import DISORDER, Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive
 from spikesim.datasets.transforms.slices import (
@@ -22,7 +24,7 @@ from spikesim.datasets.transforms.slices import (
     time_bins,
     time_windows,
 )
-from spikesim.datasets.transforms.stream import Stream, in_order
+from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
 
 _DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
@@ -30,24 +32,23 @@ _DTYPES = ("uint8", "uint16", "int16", "int32", "float32")
 
 @njit(cache=True, nogil=True)
 def count_events(data: Any, starts: Any, ends: Any, most: Any, frames: Any) -> Any:
-    """Count the events of each slice in its frame.
+    """Count the events of each slice in its frame, and see on the way whether all are in order of time.
 
-    Args:
-        data: events ``[N]``.
-        starts: index of the first event of each slice.
-        ends: index after the last one.
-        most: largest value that a frame can hold.
-        frames: zeros ``[T, P, H, W]``.
-
-    Returns:
-        Events beyond ``most``; or ``-1 - index`` of an event outside the frame.
+    Slices begin and end in ascending order. Gives the events beyond ``most``; ``-1 - index`` of an event outside the
+    frame; or ``DISORDER``.
     """
     polarities, height, width = frames.shape[1], frames.shape[2], frames.shape[3]
-    overflow = 0
+    overflow, seen = 0, 0
     for j in range(len(starts)):
+        if falls_within(data, seen, starts[j]):
+            return DISORDER
+        last = np.int64(data[max(starts[j] - 1, 0)]["t"]) if len(data) else np.int64(0)
         for i in range(starts[j], ends[j]):
             event = data[i]
-            x, y = np.int64(event["x"]), np.int64(event["y"])
+            x, y, now = np.int64(event["x"]), np.int64(event["y"]), np.int64(event["t"])
+            if now < last:
+                return DISORDER
+            last = now
             if not (0 <= x < width and 0 <= y < height):
                 return -1 - i
             channel = 1 if event["p"] and polarities == 2 else 0
@@ -56,7 +57,43 @@ def count_events(data: Any, starts: Any, ends: Any, most: Any, frames: Any) -> A
                 overflow += 1
             else:
                 frames[j, channel, y, x] = value + 1
-    return overflow
+        seen = max(seen, ends[j])
+    return DISORDER if falls_within(data, seen, len(data)) else overflow
+
+
+def counted_in(
+    data: NDArray[Any], cut: Callable[[NDArray[Any]], Bounds], size: SensorSize, dtype: str, what: str, refuse: bool
+) -> tuple[NDArray[Any], int, int]:
+    """Frames of the events of each slice, events in no slice, and events beyond what the dtype can count.
+
+    Args:
+        data: events; those out of order of time are sorted first.
+        cut: gives the slices of times in ascending order, ``[N]``.
+        size: of the sensor.
+        dtype: of the frames ``[T, P, H, W]``.
+        what: name for the messages.
+        refuse: whether events out of order are an error.
+
+    Raises:
+        EventError: an event outside the sensor, or out of order.
+
+    Example:
+        >>> data = np.array([(1, 0, 5, 1)], [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "u1")])
+        >>> counted_in(data, lambda t: event_bins(len(t), 1, "exact", 0.0), (2, 1, 2), "uint8", "", True)[0].tolist()
+        [[[[0, 0]], [[0, 1]]]]
+    """
+    for _ in range(2):
+        starts, ends = cut(data["t"])
+        frames = np.zeros((len(starts), *size[::-1]), dtype)
+        most = np.iinfo(dtype).max if frames.dtype.kind != "f" else 2**24
+        overflow = int(count_events(data, starts, ends, frames.dtype.type(most), frames))
+        if overflow != DISORDER:
+            break
+        # Only now is the time of looking for it spent.
+        data = in_order(data, what if refuse else None)
+    if overflow < 0:
+        raise outside(data, -1 - overflow, size, what)
+    return frames, len(data) - _covered(starts, ends), overflow
 
 
 @dataclass(frozen=True)
@@ -133,19 +170,11 @@ class ToFrame(EventTransform):
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`ToFrame`."""
         by_number = self.event_count is not None or self.n_event_bins is not None
-        data = in_order(stream.data, "ToFrame" if by_number else None, stream.ordered)
-        width, height, polarities = size = stream.size
-        starts, ends = self._cut(data)
-        frames = np.zeros((len(starts), polarities, height, width), self.dtype)
-        most = np.iinfo(self.dtype).max if frames.dtype.kind != "f" else 2**24
-        overflow = count_events(data, starts, ends, frames.dtype.type(most), frames)
-        if overflow < 0:
-            raise outside(data, -1 - overflow, size, "ToFrame")
-        lost = len(data) - int(_covered(starts, ends))
+        frames, lost, overflow = counted_in(stream.data, self._cut, stream.size, self.dtype, "ToFrame", by_number)
         return Applied(frames[:, :, 0] if stream.flat else frames, (lost, overflow if self.overlap == 0 else 0))
 
-    def _cut(self, data: NDArray[Any]) -> Bounds:
-        t, n = data["t"].astype(np.int64, copy=False), len(data)
+    def _cut(self, t: NDArray[Any]) -> Bounds:
+        n = len(t)
         if self.n_time_bins is not None:
             return time_bins(t, int(self.n_time_bins), self.remainder, self.overlap, self.start_time, self.end_time)
         if self.n_event_bins is not None:

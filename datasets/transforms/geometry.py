@@ -9,9 +9,10 @@ import numpy as np
 from numba import njit
 
 from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.records import copied
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.drops import at_live_pixels
+from spikesim.datasets.transforms.pixels import at_live_pixels
 from spikesim.datasets.transforms.settings import check_whole
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
@@ -61,7 +62,7 @@ def turned(stream: Stream, matrix: tuple[float, float, float, float], what: str)
     kept = _turn(stream.data, *(float(m) for m in matrix), width, height, out)
     if kept < 0:
         raise outside(stream.data, -1 - kept, stream.size, what)
-    return Applied(out[:kept].copy(), (len(out) - kept,))
+    return Applied(copied(out[:kept]), (len(out) - kept,))
 
 
 def check_angle(name: str, degrees: Any, limit: float) -> None:
@@ -107,7 +108,7 @@ class RandomRoll(EventTransform):
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`RandomRoll`."""
         dx, dy = draw.integers(-self.max_pixels, self.max_pixels + 1, 2).tolist()
-        out = stream.data.copy()
+        out = copied(stream.data)
         bad = _roll(stream.data, dx, dy, stream.size[0], stream.size[1], out)
         if bad < 0:
             raise outside(stream.data, -1 - bad, stream.size, "RandomRoll")

@@ -9,10 +9,11 @@ import numpy as np
 from numba import njit
 
 from spikesim.datasets.checks import SensorSize
+from spikesim.datasets.records import in_order
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_whole
-from spikesim.datasets.transforms.stream import Stream, in_order
+from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
 
 _RESCALED = 40.0  # time constants after which sums are written for a new moment; exp(40) keeps float64 precise

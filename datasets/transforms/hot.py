@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.drops import at_live_pixels
+from spikesim.datasets.transforms.pixels import at_live_pixels
 from spikesim.datasets.transforms.settings import check_positive
 from spikesim.datasets.transforms.stream import Stream, stream_of
 from spikesim.errors import EventError

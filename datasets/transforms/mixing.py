@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.base import kept_of, outside
+from spikesim.datasets.records import in_order, joined, kept_of
+from spikesim.datasets.transforms.base import outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.frames import count_events
 from spikesim.datasets.transforms.labels import MixedLabel
 from spikesim.datasets.transforms.settings import check_positive, check_whole
 from spikesim.datasets.transforms.slices import time_bins
-from spikesim.datasets.transforms.stream import Stream, in_order, joined, like, stream_of
+from spikesim.datasets.transforms.stream import Stream, like, stream_of
 from spikesim.errors import ConfigError, EventError
 
 Weigh = Literal["share", "count", "volume", "distance"]

@@ -13,40 +13,15 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from spikesim.datasets.records import places
 from spikesim.errors import ConfigError
 
 Remainder = Literal["exact", "spikingjelly", "tonic"]
 Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 REMAINDERS = ("exact", "spikingjelly", "tonic")
-
-
-@njit(cache=True, nogil=True)
-def first_from(t: Any, edges: Any) -> Any:
-    """Index of the first time that is not before each edge; NumPy's would copy times that lie inside of records.
-
-    Args:
-        t: ascending ``[N]``.
-        edges: ``[K]``.
-
-    >>> import numpy as np
-    >>> first_from(np.array([0, 3, 6]), np.array([3, 4, 9])).tolist()
-    [1, 2, 3]
-    """
-    places = np.empty(len(edges), np.int64)
-    for k in range(len(edges)):
-        low, high = 0, len(t)
-        while low < high:
-            middle = (low + high) // 2
-            if t[middle] < edges[k]:
-                low = middle + 1
-            else:
-                high = middle
-        places[k] = low
-    return places
 
 
 def time_bins(t: NDArray[Any], count: int, remainder: Remainder, overlap: float, start: Any, end: Any) -> Bounds:
@@ -74,8 +49,8 @@ def time_bins(t: NDArray[Any], count: int, remainder: Remainder, overlap: float,
         # Whole numbers all the way: an edge is the first microsecond of its bin.
         length = (int(t[-1]) + 1 if end is None else int(np.ceil(end))) - int(first)
         numbers = np.arange(count + 1, dtype=np.int64 if count * length < 2**62 else object)
-        places = first_from(t, (int(first) - (-numbers * length // count)).astype(np.int64))
-        return places[:-1], places[1:]
+        cuts = places(t, (int(first) - (-numbers * length // count)).astype(np.int64))
+        return cuts[:-1], cuts[1:]
     last = int(t[-1]) if end is None else end
     if remainder == "exact":
         window = (last - first + (1 if end is None else 0)) / count * (1 + overlap)
@@ -84,12 +59,12 @@ def time_bins(t: NDArray[Any], count: int, remainder: Remainder, overlap: float,
     if remainder == "spikingjelly":
         window = max(window, 1)
     begin = steps * (window * (1 - overlap)) + first
-    starts, ends = np.searchsorted(t, begin), np.searchsorted(t, begin + window)
+    starts, ends = places(t, begin), places(t, begin + window)
     if remainder == "spikingjelly":
-        ends[-1] = len(t) if end is None else np.searchsorted(t, end)
+        ends[-1] = len(t) if end is None else places(t, np.array([end]))[0]
         # Fewer microseconds than bins: what lies beyond belongs to the last.
         starts[-1] = min(starts[-1], ends[-1])
-    return starts.astype(np.int64), ends.astype(np.int64)
+    return starts, ends
 
 
 def time_windows(
@@ -100,7 +75,8 @@ def time_windows(
     Args:
         t: times in ascending order, ``[N]``.
         window: duration in microseconds.
-        remainder: the rule; "exact" and "spikingjelly" keep the last, shorter window.
+        remainder: the rule; "exact" keeps a last, shorter window, and so does "spikingjelly", which counts an event at
+            the very end of a window in it if it is the last one.
         overlap: of neighbouring windows in microseconds.
         incomplete: whether rule "tonic" keeps a last window that the recording does not fill.
         start: time at which the first begins; None for the first event.
@@ -119,13 +95,16 @@ def time_windows(
     if remainder == "tonic":
         whole = (duration - window) / stride
         count = int(np.ceil(whole) if incomplete else np.floor(whole)) + 1
-    elif end is None:
+    elif end is None and remainder == "exact":
         count = int(duration // stride) + 1  # the last event, too
     else:
         count = int(np.ceil(duration / stride))
     begin = np.arange(max(count, 1)) * stride + first
     ends = begin + window if end is None or remainder == "tonic" else np.minimum(begin + window, end)
-    return np.searchsorted(t, begin).astype(np.int64), np.searchsorted(t, ends).astype(np.int64)
+    cuts = places(t, ends)
+    if end is None and remainder == "spikingjelly":
+        cuts[-1] = len(t)
+    return places(t, begin), cuts
 
 
 def event_bins(n: int, count: int, remainder: Remainder, overlap: float) -> Bounds:

@@ -6,13 +6,33 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numba import njit
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of
+from spikesim.datasets.records import copied, in_order, joined
+from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_whole
-from spikesim.datasets.transforms.stream import Stream, in_order, joined
+from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
+
+
+@njit(cache=True, nogil=True)
+def _jitter(
+    data: Any, one: Any, two: Any, across: Any, slope: Any, rest: Any, width: Any, height: Any, clip: Any, out: Any
+) -> Any:
+    """Shift events by two normal numbers each; gives how many are left on the sensor, or all, moved to its edge."""
+    place = 0
+    for i in range(len(data)):
+        x = np.int64(data[i]["x"]) + np.int64(np.rint(across * one[i]))
+        y = np.int64(data[i]["y"]) + np.int64(np.rint(slope * one[i] + rest * two[i]))
+        if clip and not (0 <= x < width and 0 <= y < height):
+            continue
+        out[place] = data[i]
+        out[place]["x"] = min(max(x, 0), width - 1)
+        out[place]["y"] = min(max(y, 0), height - 1)
+        place += 1
+    return place
 
 
 @dataclass(frozen=True)
@@ -58,19 +78,18 @@ class SpatialJitter(EventTransform):
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`SpatialJitter`."""
         n, (width, height, _) = len(stream.data), stream.size
-        first, second = draw.normal(n), draw.normal(n)
         slope = self.sigma_xy / np.sqrt(self.var_x) if self.var_x else 0.0
         rest = np.sqrt(max(self.var_y - slope * slope, 0.0))
-        x = stream.data["x"].astype(np.int64) + np.rint(np.sqrt(self.var_x) * first).astype(np.int64)
-        y = stream.data["y"].astype(np.int64) + np.rint(slope * first + rest * second).astype(np.int64)
-        data, dropped = stream.data, 0
-        if self.clip_outliers:
-            keep = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            data, x, y = kept_of(data, keep), x[keep], y[keep]
-            dropped = n - len(data)
-        moved = data.copy()
-        moved["x"], moved["y"] = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-        return Applied(moved, (dropped,))
+        settings = (float(np.sqrt(self.var_x)), float(slope), float(rest), width, height, self.clip_outliers)
+        moved = np.empty(n, stream.data.dtype)
+        kept = int(_jitter(stream.data, draw.normal(n), draw.normal(n), *settings, moved))
+        return Applied(moved if kept == n else copied(moved[:kept]), (n - kept,))
+
+
+@njit(cache=True, nogil=True)
+def _multiply(values: Any, factor: Any) -> None:
+    for i in range(len(values)):
+        values[i] = np.int64(np.floor(values[i] * factor))
 
 
 @dataclass(frozen=True)
@@ -114,10 +133,10 @@ class Downsample(EventTransform):
         """See :class:`Downsample`."""
         width, height, polarities = stream.size
         across, down = self._factors(stream.size)
-        data = stream.data.copy()
-        data["t"] = np.floor(data["t"] * self.time_factor)
-        data["x"] = np.floor(data["x"] * across)
-        data["y"] = np.floor(data["y"] * down)
+        data = copied(stream.data)
+        for field, factor in (("t", self.time_factor), ("x", across), ("y", down)):
+            if factor != 1:
+                _multiply(data[field], float(factor))
         size = (int(np.floor((width - 1) * across)) + 1, int(np.floor((height - 1) * down)) + 1)
         return Applied(data, (), 0, (*(self.target_size or size), polarities))
 

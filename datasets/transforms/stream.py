@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from spikesim.datasets.checks import FIELDS, SensorSize, check_sensor_size
 from spikesim.datasets.events import EVENT_DTYPE, Events
+from spikesim.datasets.records import untitled
 from spikesim.errors import EventError
 
 
@@ -71,7 +72,7 @@ def stream_of(events: Any, sensor_size: SensorSize | None, what: str) -> Stream:
     if flat:
         events = _with_y(events)
     if _is_plain(events):
-        return Stream(events, size, False, flat)
+        return Stream(events.view(untitled(events.dtype)), size, False, flat)
     widest = (2**15 - 1, 2**15 - 1, 2)
     whole = Events(events, widest if size is None else size)
     return Stream(whole.data, size, size is not None, flat)
@@ -95,50 +96,6 @@ def _is_plain(array: NDArray[Any]) -> bool:
     return kinds[3] == "b" or len(p) == 0 or bool(p.min() >= 0 and p.max() <= 1)
 
 
-def in_order(data: NDArray[Any], refuse: str | None = None, known: bool = False) -> NDArray[Any]:
-    """The events in order of time; those of the same time keep their order.
-
-    Args:
-        data: the events.
-        refuse: name of a transform that needs them in order, and cannot sort them without changing what is meant.
-        known: whether they are known to be in order.
-
-    Raises:
-        EventError: they are out of order, and ``refuse`` is given.
-    """
-    if known:
-        return data
-    t = data["t"]
-    falls = t[1:] < t[:-1]
-    if not falls.any():
-        return data
-    if refuse is not None:
-        raise EventError(
-            f"{refuse}: event {int(np.argmax(falls)) + 1} is earlier than the one before it; what goes by the "
-            "number of events needs them in order of time: sort the recording first (events.in_time_order())"
-        )
-    return data[np.argsort(t, kind="stable")]
-
-
-def joined(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
-    """Events of one dtype behind each other.
-
-    ``np.concatenate`` refuses the dtype in which CIFAR10-DVS comes, where a field has its own name as its title.
-
-    Args:
-        first: the events that come first.
-        second: the others, of the same dtype.
-
-    >>> both = joined(np.zeros(1, [("x", "i2")]), np.ones(2, [("x", "i2")]))
-    >>> both["x"].tolist()
-    [0, 1, 1]
-    """
-    both = np.empty(len(first) + len(second), first.dtype)
-    both[: len(first)] = first
-    both[len(first) :] = second
-    return both
-
-
 def like(stream: Stream, source: Any, sensor_size: SensorSize | None = None) -> Any:
     """Events in the form in which ``source`` came: a recording, or a structured array.
 
@@ -149,7 +106,9 @@ def like(stream: Stream, source: Any, sensor_size: SensorSize | None = None) -> 
     """
     if not isinstance(source, Events):
         data = stream.data
-        return data if not stream.flat else repack_fields(data[[n for n in data.dtype.names or () if n != "y"]])
+        if stream.flat:
+            data = repack_fields(data[[n for n in data.dtype.names or () if n != "y"]])
+        return data.view(source.dtype) if data.dtype == untitled(source.dtype) else data
     size = sensor_size or source.sensor_size
     if stream.checked and stream.data.dtype == EVENT_DTYPE:
         return Events._trusted(stream.data, size, stream.ordered or None)

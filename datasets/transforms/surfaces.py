@@ -9,32 +9,37 @@ import numpy as np
 from numba import njit
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.transforms.base import Applied, EventTransform, outside
+from spikesim.datasets.records import in_order
+from spikesim.datasets.transforms.base import DISORDER, Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_whole
 from spikesim.datasets.transforms.slices import time_windows
-from spikesim.datasets.transforms.stream import Stream, in_order
+from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
 
 
 @njit(cache=True, nogil=True)
-def _voxel_grid(data: Any, first: Any, scale: Any, grid: Any) -> Any:
-    bins, height, width = grid.shape[0], grid.shape[2], grid.shape[3]
+def _voxel_grid(data: Any, first: Any, last: Any, scale: Any, grid: Any) -> Any:
+    """Fill all bins but the last, which takes what would lie beyond them."""
+    bins, height, width = grid.shape[0] - 1, grid.shape[2], grid.shape[3]
+    flat, area = grid.reshape(grid.size), height * width
     for i in range(len(data)):
         event = data[i]
-        x, y = np.int64(event["x"]), np.int64(event["y"])
+        x, y, t = np.int64(event["x"]), np.int64(event["y"]), np.int64(event["t"])
         if not (0 <= x < width and 0 <= y < height):
             return -1 - i
+        if not (first <= t <= last):
+            return DISORDER
         sign = np.float32(1) if event["p"] else np.float32(-1)
-        place = (np.int64(event["t"]) - first) * scale
+        place = (t - first) * scale
         left = np.int64(place)
+        k = left * area + y * width + x
         if left >= bins:  # the last event, at the end of the last bin
-            grid[bins - 1, 0, y, x] += sign
+            flat[k - area] += sign
             continue
-        part = np.float32(place - left)
-        grid[left, 0, y, x] += sign * (np.float32(1) - part)
-        if left + 1 < bins:
-            grid[left + 1, 0, y, x] += sign * part
+        part = sign * np.float32(place - left)
+        flat[k] += sign - part
+        flat[k + area] += part
     return 0
 
 
@@ -79,16 +84,20 @@ class ToVoxelGrid(EventTransform):
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`ToVoxelGrid`."""
         data, (width, height, _) = stream.data, stream.size
-        grid = np.zeros((self.n_time_bins, 1, height, width), np.float32)
-        if len(data) == 0:
-            return Applied(grid)
-        first, last = int(data["t"].min()), int(data["t"].max())
         bins = self.n_time_bins if self.span == "bins" else self.n_time_bins - 1
-        scale = bins / (last - first) if last > first else 0.0
-        bad = _voxel_grid(data, np.int64(first), scale, grid)
+        shape = (self.n_time_bins + 1, 1, height, width)
+        if len(data) == 0:
+            return Applied(np.zeros(shape, np.float32)[:-1])
+        first, last = int(data["t"][0]), int(data["t"][-1])
+        for _ in range(2):
+            grid = np.zeros(shape, np.float32)
+            bad = _voxel_grid(data, first, last, bins / (last - first) if last > first else 0.0, grid)
+            if bad != DISORDER:
+                break
+            first, last = int(data["t"].min()), int(data["t"].max())
         if bad < 0:
             raise outside(data, -1 - bad, stream.size, "ToVoxelGrid")
-        return Applied(grid)
+        return Applied(grid[:-1])
 
 
 @njit(cache=True, nogil=True)

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numba import njit
 
-from spikesim.datasets.transforms.base import Applied, EventTransform, kept_of
+from spikesim.datasets.records import copied, in_order, kept_of
+from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.stream import Stream, in_order
+from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError, EventError
 
 
@@ -27,10 +28,20 @@ class TimeAlignment(EventTransform):
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`TimeAlignment`."""
-        data = stream.data.copy()
+        data = copied(stream.data)
         if len(data):
             data["t"] -= data["t"].min()
         return Applied(data)
+
+
+@njit(cache=True, nogil=True)
+def _skew(t: Any, factor: Any, shift: Any) -> Any:
+    for i in range(len(t)):
+        now = np.floor(t[i] * factor + shift)
+        if not 0 <= now < 9.2e18:
+            return i
+        t[i] = np.int64(now)
+    return -1
 
 
 @dataclass(frozen=True)
@@ -67,24 +78,26 @@ class TimeSkew(EventTransform):
         """See :class:`TimeSkew`."""
         factor = draw.number(*self.coefficient) if isinstance(self.coefficient, tuple) else self.coefficient
         shift = draw.number(*self.offset) if isinstance(self.offset, tuple) else self.offset
-        data = stream.data.copy()
-        t = np.floor(data["t"] * factor + shift)
-        refuse_before_zero(t, f"TimeSkew with the factor {factor:g} and the offset {shift:g} us")
-        data["t"] = t
+        data = copied(stream.data)
+        first = int(_skew(data["t"], float(factor), float(shift)))
+        if first >= 0:  # unsigned times would wrap around
+            raise EventError(
+                f"TimeSkew with the factor {factor:g} and the offset {shift:g} us: event {first} would be at t = "
+                f"{np.floor(stream.data['t'][first] * factor + shift):.0f} us; expected times from 0 to 2**63"
+            )
         return Applied(data)
 
 
-def refuse_before_zero(t: NDArray[Any], what: str) -> None:
-    """Refuse times below 0, which unsigned times would wrap around.
-
-    >>> import numpy as np
-    >>> refuse_before_zero(np.zeros(1), "TimeSkew")
-    """
-    if len(t) and t.min() < 0:
-        first = int(np.argmax(t < 0))
-        raise EventError(
-            f"{what}: event {first} would be at t = {t[first]:.0f} us; expected times from 0 on: use an offset"
-        )
+@njit(cache=True, nogil=True)
+def _shift(t: Any, drawn: Any, std: Any, keep: Any) -> Any:
+    """Move times, and those that would be negative to 0; gives how many are not."""
+    kept = 0
+    for i in range(len(t)):
+        now = np.int64(t[i]) + np.int64(np.rint(drawn[i] * std))
+        keep[i] = now >= 0
+        kept += keep[i]
+        t[i] = max(now, 0)
+    return kept
 
 
 @dataclass(frozen=True)
@@ -122,15 +135,9 @@ class TimeJitter(EventTransform):
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`TimeJitter`."""
-        shifts = np.rint(draw.normal(len(stream.data)) * self.std).astype(np.int64)
-        t = stream.data["t"].astype(np.int64) + shifts
-        data, dropped = stream.data, 0
-        if self.clip_negative:
-            keep = t >= 0
-            data, t = kept_of(data, keep), t[keep]
-            dropped = len(keep) - len(t)
-        else:
-            np.maximum(t, 0, out=t)
-        moved = data.copy()
-        moved["t"] = t
-        return Applied(in_order(moved) if self.sort_timestamps else moved, (dropped,))
+        moved = copied(stream.data)
+        keep = np.empty(len(moved), np.bool_)
+        kept = int(_shift(moved["t"], draw.normal(len(moved)), float(self.std), keep))
+        if self.clip_negative and kept < len(moved):
+            moved = kept_of(moved, keep, kept)
+        return Applied(in_order(moved) if self.sort_timestamps else moved, (len(keep) - len(moved),))

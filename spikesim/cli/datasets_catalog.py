@@ -53,20 +53,26 @@ def verify(name: Name, root: Root, json_path: JsonPath = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from spikesim.datasets.catalog import archives, entry_of
+    from spikesim.datasets.catalog import archives, entry_of, found_archive
     from spikesim.datasets.catalog import verify as compare
 
     entry = entry_of(name)
-    places = [folder / a.name for a in archives(entry) for folder in (root / str(entry.tonic), root)]
-    with progress("bytes", sum(p.stat().st_size for p in places if p.is_file())) as advance:
+    places = [found_archive(entry, root, archive) for archive in archives(entry)]
+    with progress("bytes", sum(p.stat().st_size for p in places if p)) as advance:
         found = compare(entry, root, advance)
     table = Table("archive", "status", "md5 expected", "md5 found", "where")
     for row in found:
-        table.add_row(row.archive.name, row.status, row.archive.md5, row.md5 or "-", str(row.path or row.archive.url))
+        table.add_row(
+            row.archive.name,
+            row.status,
+            row.archive.md5 or "not published",
+            row.md5 or "-",
+            str(row.path or row.archive.url),
+        )
     Console().print(table)
     rows = [{**row.archive._asdict(), "status": row.status, "found": row.md5} for row in found]
     write(json_path, {"schema": 1, "name": entry.name, "archives": rows})
-    wrong = [row.archive.name for row in found if row.status != "ok"]
+    wrong = [row.archive.name for row in found if row.status in ("differs", "missing")]
     if wrong:
         raise CheckFailed(f"{', '.join(wrong)}: not as published; download again, or go on with what was unpacked")
 

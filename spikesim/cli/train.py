@@ -10,12 +10,14 @@ import typer
 from spikesim.errors import ConfigError
 from spikesim.training.config import TrainConfig
 
+_UNSET = {"threads": "torch's own choice"}
+
 
 def _flag(name: str) -> Any:
     """Describe a setting once: help and default are those of the configuration."""
     field = TrainConfig.model_fields[name]
-    default = "torch's own choice" if field.default is None else str(field.default)
-    return typer.Option(help=f"{field.description} Default: {default}.", show_default=False)
+    default = _UNSET.get(name, "") if field.default is None else str(field.default)
+    return typer.Option(help=f"{field.description} {default and f'Default: {default}.'}".rstrip(), show_default=False)
 
 
 def train(
@@ -26,6 +28,8 @@ def train(
         Path | None,
         typer.Option(help="Continue the run in this folder, with its own settings.", show_default=False),
     ] = None,
+    dataset: Annotated[str | None, _flag("dataset")] = None,
+    protocol: Annotated[str | None, _flag("protocol")] = None,
     out: Annotated[Path | None, _flag("out")] = None,
     model: Annotated[str | None, _flag("model")] = None,
     width: Annotated[int | None, _flag("width")] = None,
@@ -49,7 +53,7 @@ def train(
     The weights are selected on a validation split of the training recordings; the test recordings are
     used once, at the end. Ctrl-C keeps the last completed epoch and says how to continue.
 
-    Example: spikesim train NMNIST --timesteps 10 --epochs 25 --out runs/nmnist
+    Example: spikesim train data --dataset nmnist --timesteps 10 --epochs 25 --out runs/nmnist
     """
     given: dict[str, Any] = {name: value for name, value in locals().items() if value is not None}
     given.pop("resume", None)

@@ -26,7 +26,13 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    data: Path = Field(description="Folder of recordings, as Train/CLASS/NAME.bin and Test/CLASS/NAME.bin.")
+    data: Path = Field(
+        description="Folder of recordings, as Train/CLASS/NAME.bin and Test/CLASS/NAME.bin, or that holds --dataset."
+    )
+    dataset: str | None = Field(
+        None, description="Name in the catalogue of datasets (spikesim datasets list), such as dvsgesture."
+    )
+    protocol: str | None = Field(None, description="How the dataset of that name is split; its usual way by default.")
     out: Path = Field(Path("runs/conv_snn"), description="Folder that receives the run.")
     model: str = Field("conv_snn", description="conv_snn, or package.module:factory of a spikesim Network.")
     width: int = Field(32, ge=1, description="Channels of conv_snn's first layer.")

@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as lightning
 from torch.utils.data import DataLoader, Subset
 
-from spikesim.datasets import FrameDataset, Frames, RandomShift, event_loader, load_nmnist, random_split
+from spikesim.datasets import FrameDataset, Frames, RandomShift, event_loader, load, load_nmnist, random_split
 from spikesim.errors import ConfigError, DatasetError
 from spikesim.training.config import TrainConfig
 
@@ -16,12 +16,20 @@ class EventDataModule(lightning.LightningDataModule):
     """Batches of event frames for training, validation and test.
 
     The validation split is drawn from the training recordings, each class in the same proportion. The
-    test recordings are those that the data set itself names so, and are never mixed with the others.
+    test recordings are those that the data set itself names so, or those of the protocol asked for, and are never mixed
+    with the others.
 
     Args:
         config: where the recordings are, T, batch size, validation share and seed.
 
+    Attributes:
+        classes: the name of each label.
+        digest: of the split; equal digests, equal splits.
+        rule: how the split was made, in words.
+        shape: ``[P, H, W]`` of a frame.
+
     Raises:
+        ConfigError: the dataset or protocol is not known, or has no classes.
         DatasetError: recordings are missing, or too few for a validation split.
         EventError: a recording is damaged.
 
@@ -42,39 +50,77 @@ class EventDataModule(lightning.LightningDataModule):
         super().__init__()
         self.config = config
         self._parts: dict[str, Any] = {}
+        self.classes: tuple[str, ...] = ()
+        self.digest = self.rule = ""
+        self.shape: tuple[int, ...] = ()
 
     def setup(self, stage: str | None = None) -> None:
         """Read, frame and split the recordings, once."""
         if self._parts:
             return
+        (self._by_name if self.config.dataset else self._in_folders)()
+
+    def _in_folders(self) -> None:
+        """N-MNIST's layout: the test recordings are its own, validation is drawn."""
         config = self.config
+        if config.protocol is not None:
+            raise ConfigError("protocol says how a dataset of the catalogue is split; name it with --dataset")
         frames = Frames(config.timesteps, by=config.frames)
         recordings = load_nmnist(config.data)
         known, test = FrameDataset(recordings.train, frames), FrameDataset(recordings.test, frames)
         split = random_split(known.labels, (1 - config.val_fraction, config.val_fraction), config.seed)
-        if not all(len(part) for part in split.parts):
-            raise DatasetError(
-                f"{config.data} has {len(known)} training recordings, too few to hold out "
-                f"{config.val_fraction:g} of them; give more recordings or another --val-fraction"
-            )
+        self._refuse_empty({"validation": len(split.parts[1]), "training": len(split.parts[0])}, len(known))
         training, validation = (Subset(known, part.tolist()) for part in split.parts)
         self.classes = known.classes
         self.digest = split.digest
         self.shape = known.x.shape[2:]
+        self.rule = (
+            f"Validation is a random {100 * config.val_fraction:g} % of the training recordings, "
+            f"stratified by class, seed {config.seed}; the test recordings are the data set's own"
+        )
         self._parts = {"training": training, "validation": validation, "test": test}
+
+    def _by_name(self) -> None:
+        """A dataset of the catalogue under a named protocol; a published validation part is kept."""
+        config = self.config
+        name, seed = str(config.dataset), config.seed
+        whole = load(name, config.data, "all", protocol=config.protocol, seed=seed)
+        if not whole.classes:
+            raise ConfigError(f"{whole.entry.name} has no classes to train on ({whole.entry.note})")
+        published = len(whole.split.parts["validation"]) > 0
+        held = 0.0 if published else config.val_fraction
+        parts = {
+            "training" if part == "train" else part: load(
+                name, config.data, part, protocol=config.protocol, validation=held, seed=seed
+            )
+            for part in ("train", "validation", "test")
+        }
+        self._refuse_empty({part: len(recordings) for part, recordings in parts.items()}, len(whole))
+        frames = Frames(config.timesteps, by=config.frames)
+        self._parts = {part: FrameDataset(recordings, frames) for part, recordings in parts.items()}
+        made = parts["training"].split
+        self.classes = whole.classes
+        self.digest = made.digest
+        self.shape = self._parts["training"].x.shape[2:]
+        self.rule = f"{whole.entry.name} in the layout of {whole.layout.name}, split {made}; " + (
+            "validation is the published part"
+            if published
+            else f"validation is {100 * held:g} % of what was for training"
+        )
+
+    def _refuse_empty(self, counts: dict[str, int], total: int) -> None:
+        config = self.config
+        empty = [part for part, count in counts.items() if not count]
+        if empty:
+            raise DatasetError(
+                f"{config.data} has {total} recordings, too few to hold out {config.val_fraction:g} of them: the "
+                f"{empty[0]} part is empty; give more recordings, another --val-fraction or another --protocol"
+            )
 
     @property
     def samples(self) -> dict[str, int]:
         """Number of recordings per split."""
         return {name: len(part) for name, part in self._parts.items()}
-
-    @property
-    def rule(self) -> str:
-        """How the split was made, in words."""
-        return (
-            f"Validation is a random {100 * self.config.val_fraction:g} % of the training recordings, "
-            f"stratified by class, seed {self.config.seed}; the test recordings are the data set's own"
-        )
 
     @property
     def channels(self) -> int:

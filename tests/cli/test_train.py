@@ -31,6 +31,17 @@ def test_it_trains_and_says_where(spikesim, recordings, tmp_path):
     assert code == 1 and "already holds a run" in error
 
 
+def test_it_trains_on_a_dataset_by_name(spikesim, recordings, tmp_path):
+    words = ["--dataset", "nmnist", "--protocol", "random", "--out", tmp_path / "run", *_TINY]
+    code, said, _ = spikesim("train", recordings, *words)
+    assert code == 0 and "training" in said
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["split_rule"].startswith("nmnist in the layout of tonic, split random (")
+    assert "--dataset nmnist --protocol random" in (tmp_path / "run" / "README.md").read_text()
+    code, _, error = spikesim("train", recordings, "--dataset", "EBSSA", "--out", tmp_path / "other")
+    assert code == 1 and "not in the catalogue" in error
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

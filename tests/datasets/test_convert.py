@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spikesim.datasets import EVENT_DTYPE, Events
-from spikesim.datasets.convert import field_of, microseconds
+from spikesim.datasets.columns import microseconds
+from spikesim.datasets.convert import field_of
 from spikesim.errors import EventError
 
 SENSOR = (128, 100, 2)

@@ -27,7 +27,7 @@ def frames(events, sensor_size, timesteps, by):
             step = max((max(times) - min(times)) // timesteps, 1)
             position = t - min(times)
         else:
-            step = max(len(events) // timesteps, 1)
+            step = len(events) // timesteps  # 0 for fewer events than frames: then all lie in the last
             position = i
         frame = 0
         while frame + 1 < timesteps and position >= (frame + 1) * step:

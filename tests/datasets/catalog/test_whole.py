@@ -23,9 +23,14 @@ def test_the_archives_are_tonics():
     ]  # fmt: skip
     assert len(archives(CATALOG["ssc"])) == 3 and archives(CATALOG["ssc"])[1].url.endswith("/ssc_valid.h5.zip")
     assert archives(CATALOG["ncars"]) == []
+    counts = {name: len(archives(CATALOG[name])) for name in ("smnist", "dsec", "davisdata", "mvsec", "vpr", "tumvie")}
+    assert counts == {"smnist": 4, "dsec": 53, "davisdata": 25, "mvsec": 20, "vpr": 12, "tumvie": 63}
+    assert archives(CATALOG["smnist"])[0].size == 9912422 and archives(CATALOG["nmnist"])[0].size is None
     for entry in CATALOG.values():
         assert all(
-            len(a.md5) == 32 and a.name and (a.url.startswith("http") or entry.name == "pokerdvs")
+            len(a.md5) == (0 if entry.name in ("dsec", "tumvie", "nerdd") else 32)
+            and a.name
+            and (a.url.startswith("http") or entry.name == "pokerdvs")
             for a in archives(entry)
         )
 
@@ -53,8 +58,43 @@ def test_a_dead_host_gives_the_files_and_their_checksums(tmp_path, monkeypatch):
     message = str(caught.value)
     assert "Name or service not known" in message and tonic.datasets.NMNIST.test_md5 in message
     assert f"{tmp_path}/NMNIST" in message and "NMNIST/{Train,Test}/<digit>/*.bin" in message
+    assert "train.zip   size not published   md5 20959b8e" in message and "All of it: 1.1 GB compressed" in message
     with pytest.raises(DatasetError, match="cannot be downloaded here"):
         load("ncars", tmp_path, download=True)
+
+
+def test_every_dead_host_names_what_was_wanted(tmp_path, monkeypatch):
+    def dead(*args, **kwargs):
+        raise OSError("no route to host")
+
+    import tonic.download_utils as wires
+
+    names = ("dsec", "davisdataset", "mvsec", "s_mnist", "tum_vie", "visual_place_recognition")
+    for module in (wires, tonic.dataset, *(getattr(tonic.datasets, name) for name in names)):
+        for kind in ("download_url", "download_and_extract_archive"):
+            monkeypatch.setattr(module, kind, dead, raising=False)
+    monkeypatch.setattr(tonic.datasets.ntidigits18.requests, "get", dead)
+    for entry in CATALOG.values():
+        if entry.tonic is None:
+            continue
+        with pytest.raises(DatasetError) as caught:
+            load(entry.name, tmp_path / entry.name, download=True)
+        message = str(caught.value)
+        first = archives(entry)[0]
+        assert first.name in message and (first.md5 in message if first.md5 else "md5 not published" in message)
+        assert ("size not published" in message or f"{first.size} bytes" in message) and entry.layouts[
+            0
+        ].expected in message
+        assert str(entry.home(tmp_path / entry.name)) in message
+
+
+def test_a_file_without_a_published_checksum_is_there_but_unchecked(tmp_path):
+    with pytest.raises(DatasetError, match="no checksum of dsec"):
+        verify(CATALOG["dsec"], tmp_path)
+    for archive in archives(CATALOG["vpr"])[:1]:
+        (tmp_path / "VPR").mkdir()
+        (tmp_path / "VPR" / archive.name).write_bytes(b"other")
+    assert [v.status for v in verify(CATALOG["vpr"], tmp_path)][:2] == ["differs", "missing"]
 
 
 def test_what_is_odd_is_said(tmp_path):

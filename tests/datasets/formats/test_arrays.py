@@ -139,14 +139,50 @@ def test_a_damaged_member_of_an_archive_is_not_believed(tmp_path):
     path.write_bytes(bytes(content))
     with pytest.raises(EventFileError, match=r"a broken member .*CRC"):
         read_events(path)
+    with pytest.raises(EventFileError, match=r"a broken member .*CRC"):
+        list(iter_events(path, count=2))
     events, loss = salvage_events(path)
-    assert len(events) == 0 and "CRC" in loss.reason
+    assert len(events) == 0 and "CRC" in loss.reason and loss.offset == content.index(b"PK", at - 200)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("readme.npy", b"no array")
     path.write_bytes(buffer.getvalue())
     with pytest.raises(EventFileError, match="no header of a NumPy array"):
         read_events(path)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_what_an_archive_still_gives_is_salvaged(save, tmp_path):
+    rng = np.random.default_rng(0)
+    n = 4000
+    columns = {"t": np.sort(rng.integers(0, 10**6, n)), "x": rng.integers(0, 128, n), "y": rng.integers(0, 128, n)}
+    path = tmp_path / "r.npz"
+    save(path, **columns, p=rng.integers(0, 2, n), note=np.arange(3))
+    whole, content = read_events(path, SENSOR), path.read_bytes()
+    note = content.index(b"note.npy") - 30
+    last = content.index(b"p.npy", content.index(b"y.npy")) - 30
+
+    def salvaged(changed, **options):
+        path.write_bytes(changed)
+        with pytest.raises(EventFileError):
+            read_events(path, SENSOR, **options)
+        return salvage_events(path, SENSOR, **options)
+
+    events, loss = salvaged(content[: note + 150])  # inside a member that is not needed, and no directory
+    assert events == whole and note <= loss.offset <= note + 150
+    events, loss = salvaged(content[: content.rindex(b"PK\x01\x02")])  # the directory
+    assert events == whole and loss.bytes_lost > 0
+    events, loss = salvaged(content[: (last + note) // 2])  # inside the last column
+    assert 0.3 * n < len(events) < 0.7 * n and events == whole.select(slice(len(events)))
+    assert last <= loss.offset and loss.offset + loss.bytes_lost == (last + note) // 2
+    events, loss = salvaged(content[: last - 5])  # before it
+    assert len(events) == 0 and loss.offset < last
+    broken = bytearray(content)
+    broken[note + 70] ^= 255
+    events, loss = salvaged(bytes(broken))
+    assert events == whole and loss.offset == note
+    path.write_bytes(bytes(broken))
+    assert sum(map(len, iter_events(path, count=900, sensor_size=SENSOR, errors="salvage"))) == n
 
 
 BOXES = [("ts", "u8"), *((name, "f4") for name in "xywh"), ("class_id", "u1"), ("confidence", "f4"), ("track_id", "u4")]

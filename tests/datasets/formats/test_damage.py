@@ -56,7 +56,9 @@ def test_truncated_at_every_byte(file):
             assert cut < header or name == "csv"
             continue
         assert kept == events.select(slice(len(kept))), cut
-        assert (loss is None) == (len(kept) == len(events) or isinstance(read(path, format=name), Events)), cut
+        sound = isinstance(read(path, format=name), Events)
+        # What an archive lacks may be the directory behind all its members.
+        assert (loss is None) == (sound if name == "npz" else len(kept) == len(events) or sound), cut
         if name in RECORD and cut >= header:
             assert len(kept) == (cut - header) // RECORD[name]
         if loss:

@@ -141,9 +141,9 @@ def test_any_words_at_all(content, name, tmp_path_factory):
     assert len(events) <= 6 * len(content)
 
 
-def test_kernels_stay_inside_their_arrays():
+def test_kernels_stay_inside_their_arrays(tmp_path):
     code = (
-        "import numpy as np; from spikesim.datasets.formats import evt_kernels as k\n"
+        "import numpy as np; from spikesim.datasets.formats import es, evt_kernels as k\n"
         "r = np.random.default_rng(0)\n"
         "for room in (0, 3, 99999):\n"
         "    c = [np.empty(room, d) for d in ('u2', 'u2', 'i8', 'u1', 'i8')]\n"
@@ -151,6 +151,10 @@ def test_kernels_stay_inside_their_arrays():
         "    k.decode2(w[:, 0], np.zeros(k.STATE, np.int64), *c)\n"
         "    k.decode21(w[:, 0], w[:, 1], np.zeros(k.STATE, np.int64), *c)\n"
         "    k.decode3(w[:, 0].astype(np.uint16), np.zeros(k.STATE, np.int64), *c)\n"
+        "    for cut in range(9):\n"
+        "        es._decode(r.integers(0, 254, 900 + cut, dtype=np.uint8), 0, *c)\n"
+        "        es._decode(np.full(cut, 255, np.uint8), 0, *c)\n"
     )
-    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_DISABLE_CACHE": "1"}
+    # Another cache, or a kernel compiled without the check is taken.
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -175,9 +175,8 @@ def test_parts_of_a_long_file_join(tmp_path, monkeypatch):
         zip(*(rng.integers(0, top, 1000).tolist() for top in (34, 34, 2**24, 2)), strict=True), key=lambda r: r[2]
     )
     events = recording(rows, (34, 34, 2))
-    for module in ("base", "npy", "aedat3", "text", "es"):
-        block = "_BLOCK" if module == "text" else "CHUNK_BYTES"
-        monkeypatch.setattr(f"spikesim.datasets.formats.{module}.{block}", 333)
+    for block, size in (("base.CHUNK_BYTES", 333), ("base._AT_ONCE", 0), ("text._BLOCK", 333)):
+        monkeypatch.setattr(f"spikesim.datasets.formats.{block}", size)
     for name in NAMES:
         write_events(path_in(tmp_path, name), events, format=name)
         assert read_events(path_in(tmp_path, name), (34, 34, 2)) == events

@@ -11,6 +11,7 @@ from oracles.streams import DTYPES, GESTURE, stream
 from torch.utils.data import DataLoader
 
 from spikesim.datasets import Events
+from spikesim.datasets.records import kept_of
 from spikesim.datasets.transforms import (
     Denoise,
     Draw,
@@ -20,7 +21,7 @@ from spikesim.datasets.transforms import (
     ToFrame,
     sample_at,
 )
-from spikesim.datasets.transforms.base import Applied, kept_of
+from spikesim.datasets.transforms.base import Applied
 from spikesim.errors import ConfigError, EventError
 
 SIZE = (24, 16, 2)
@@ -56,7 +57,9 @@ def test_odd_arrays_become_canonical_first():
     titled = np.zeros(50, [(("title", "x"), "i2"), ("y", "i2"), ("t", "i8"), ("p", "?")])
     for name in "xytp":
         titled[name] = plain[name]
-    assert np.array_equal(Denoise(5000)(titled)["t"], Denoise(5000)(plain)["t"])
+    found = Denoise(5000)(titled)
+    assert found.dtype == titled.dtype and np.array_equal(found["t"], Denoise(5000)(plain)["t"])
+    assert np.array_equal(ToFrame(SIZE, n_time_bins=4)(titled), ToFrame(SIZE, n_time_bins=4)(plain))
 
 
 def test_events_without_a_y_stay_without_one():

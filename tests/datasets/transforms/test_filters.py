@@ -79,6 +79,16 @@ def test_a_time_that_is_none_is_refused(value):
         RefractoryPeriod(value)
 
 
+def test_a_period_is_drawn_from_a_range():
+    data = stream(400, size=(2, 2), span=40_000)
+    counts = {len(RefractoryPeriod((100, 4000), seed=k)(data)) for k in range(9)}
+    assert len(counts) > 5 and min(counts) >= len(RefractoryPeriod(4000)(data))
+    assert len(RefractoryPeriod((0, 0))(data)) >= max(counts)
+    for wrong in ((5, 1), (-1, 4), (1, 2, 3)):
+        with pytest.raises(ConfigError, match="in ascending order"):
+            RefractoryPeriod(wrong)
+
+
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ConfigError, match='expected "dead_time" or "interval"'):
         RefractoryPeriod(10, rule="tonic")

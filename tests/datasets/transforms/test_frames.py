@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles.streams import DTYPES, stream
 
-from spikesim.datasets import Events
+from spikesim.datasets import Events, to_frames
 from spikesim.datasets.transforms import ToFrame
 from spikesim.errors import ConfigError, EventError
 
@@ -57,6 +57,43 @@ def test_rule_spikingjelly_is_spikingjellys(n, frames, span, seed):
             for i in members:
                 expected[j, int(data["p"][i]), data["y"][i], data["x"][i]] += 1
         assert np.array_equal(ToFrame(SIZE, remainder="spikingjelly", **{way: frames})(data), expected)
+
+
+def test_rule_spikingjelly_is_that_library():
+    jelly = pytest.importorskip("spikingjelly.datasets.utils")
+    for n, frames, span in ((1, 1, 9), (3, 5, 40), (7, 7, 7), (50, 3, 80), (400, 16, 100), (401, 16, 4000)):
+        data = stream(n, span=span, first=11, seed=n)
+        given_ = {name: data[name] for name in "xytp"}
+        by_number = jelly.integrate_events_by_fixed_frames_number(given_, "number", frames, 16, 24)
+        assert np.array_equal(ToFrame(SIZE, n_event_bins=frames, remainder="spikingjelly")(data), by_number)
+        assert np.array_equal(to_frames(Events(data, SIZE), frames, "count").frames, by_number)
+        found = ToFrame(SIZE, n_time_bins=frames, remainder="spikingjelly")(data)
+        assert found.sum() == n and np.array_equal(to_frames(Events(data, SIZE), frames, "time").frames, found)
+        try:
+            assert np.array_equal(found, jelly.integrate_events_by_fixed_frames_number(given_, "time", frames, 16, 24))
+        except IndexError:  # it knows no frame without events; in ours such a frame is 0
+            assert not found.sum((1, 2, 3)).all()
+        if n > 1:
+            for window in (1, 10, int(data["t"][-1] - data["t"][0])):  # the last event at the end of a window, too
+                by_duration = jelly.integrate_events_by_fixed_duration(given_, window, 16, 24)
+                assert np.array_equal(ToFrame(SIZE, time_window=window, remainder="spikingjelly")(data), by_duration)
+
+
+@given(st.integers(2, 90), st.integers(0, 99), st.sampled_from(WAYS), st.sampled_from(["exact", "tonic"]))
+def test_disorder_is_seen_wherever_it_is(n, seed, way, remainder):
+    data = stream(n, span=101, first=5, seed=seed)
+    rng = np.random.default_rng(seed)
+    i, j = rng.integers(0, n, 2)
+    mixed = data.copy()
+    mixed[[i, j]] = mixed[[j, i]]
+    transform = ToFrame(SIZE, remainder=remainder, **way)
+    if (np.diff(mixed["t"]) >= 0).all():
+        assert transform(mixed).shape == transform(data).shape
+    elif "event_count" in way or "n_event_bins" in way:
+        with pytest.raises(EventError, match="is earlier than the one before it"):
+            transform(mixed)
+    else:
+        assert np.array_equal(transform(mixed), transform(data))
 
 
 @given(st.integers(0, 200), st.integers(1, 12), st.integers(1, 400), st.integers(0, 99))

@@ -73,6 +73,8 @@ def _tonic(transform):
     [
         T.CropTime(20_000, 70_000),
         T.CenterCrop(SIZE, (10, 8)),
+        T.CenterCrop(SIZE, (31, 8)),
+        T.CenterCrop(SIZE, 40),
         T.Decimation(3),
         T.DropPixel([(3, 4)]),
         T.DropPixel(hot_pixel_frequency=40),
@@ -187,7 +189,7 @@ def test_events_outside_are_named(transform):
     [
         (lambda: T.CropTime(5, 4), "min <= max"),
         (lambda: T.CenterCrop(SIZE, 0)(stream(3)), "size is 0"),
-        (lambda: T.CenterCrop(SIZE, (30, 3))(stream(3)), "does not fit the sensor"),
+        (lambda: T.RandomCrop(SIZE, (30, 3))(stream(3)), "does not fit the sensor"),
         (lambda: T.DropEvent(1.5), "p is 1.5"),
         (lambda: T.DropEvent((0.5, 0.1)), "smaller number first"),
         (lambda: T.DropEventByTime(-0.1), "duration_ratio"),
