@@ -183,8 +183,10 @@ def check_augment(augment: Any) -> tuple[Any, ...]:
                 "before the framing, into the transform of the dataset (uncached), or take one for frames: "
                 "RandomShift, RandomMirror, RandomErase"
             )
-        if not callable(one) and not isinstance(one, BatchAugment):
-            raise ConfigError(f"augment is {one!r}; expected callables (frames, generator) -> frames")
+        if isinstance(one, type) or not (callable(one) or isinstance(one, BatchAugment)):
+            raise ConfigError(
+                f"augment is {one!r}; expected callables (frames, generator) -> frames, such as RandomShift(2)"
+            )
     return row
 
 

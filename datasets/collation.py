@@ -97,6 +97,7 @@ def as_frames(sample: Any, what: str = "a sample") -> Tensor:
         raise ShapeError(
             f"{what} is {given}; expected frames, uint8 [T, C, H, W] with T of 1 or more (or one of "
             f"{', '.join(str(dtype).removeprefix('torch.') for dtype in FRAME_DTYPES[1:])}). "
-            "Frame the recordings first: FrameDataset(dataset, Frames(timesteps))"
+            "Frame the recordings first: with the transform Frames(10) in the dataset, or with "
+            "FrameDataset(dataset, Frames(10)) or CachedFrames(dataset, Frames(10))"
         )
     return frames

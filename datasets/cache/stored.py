@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from spikesim.datasets.batch import EventBatch
 from spikesim.datasets.collation import mask_of
 from spikesim.datasets.labels import label_at, targets_at
+from spikesim.errors import ShapeError
 
 
 class StoredFrames(Dataset[tuple[Tensor, Any]]):
@@ -68,9 +69,11 @@ class StoredFrames(Dataset[tuple[Tensor, Any]]):
 
         Raises:
             IndexError: there is no such sample.
-            ShapeError: labels are mixed, and the number of classes is not known.
+            ShapeError: no sample is asked for, or labels are mixed and the number of classes is not known.
         """
         places = self._places(indices)
+        if len(places) == 0:
+            raise ShapeError("a batch of no samples was asked for; expected at least one sample")
         lengths = self.lengths[places]
         longest = int(lengths.max())
         x = torch.from_numpy(np.empty((longest, len(places), *self.steps.shape[1:]), self.steps.dtype))

@@ -62,9 +62,9 @@ class Pipeline:
         self.transforms = list(transforms)
         self.seed = seed
         for k, transform in enumerate(self.transforms):
-            if not callable(transform):
+            if not callable(transform) or (isinstance(transform, type) and issubclass(transform, EventTransform)):
                 raise ConfigError(
-                    f"transform {k} of the pipeline is {transform!r}, which cannot be called; give transforms, "
+                    f"transform {k} of the pipeline is {transform!r}, which transforms nothing; give transforms, "
                     "such as ToFrame(n_time_bins=10)"
                 )
         reasons = max((len(t.reasons) for t in self.transforms if isinstance(t, EventTransform)), default=0)

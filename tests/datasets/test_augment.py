@@ -191,6 +191,7 @@ def test_what_augments_no_frames_is_refused(recordings):
     for augment, message in (
         (T.RandomFlipLR(), "RandomFlipLR, which works on events"),
         (3, "augment is 3; expected callables"),
+        (RandomShift, r"augment is <class .*RandomShift'>; expected .* such as RandomShift\(2\)"),
         ([RandomShift(1), "no"], "augment is 'no'"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -109,6 +109,8 @@ def test_samples_that_are_not_there(train, root):
             ask()
     with pytest.raises(TypeError):
         cached["3"]
+    with pytest.raises(ShapeError, match="batch of no samples"):
+        cached.batch([])
 
 
 def test_values_keep_their_dtype_or_are_converted(made, root):

@@ -18,11 +18,11 @@ RACE = Path(__file__).parents[2] / "oracles" / "cache_race.py"
 def test_eight_processes_and_two_of_them_killed(tmp_path, how):
     where = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(spikesim.__file__).parents[1]), *sys.path])}
     done = subprocess.run(
-        [sys.executable, str(RACE), str(tmp_path), "4", how], capture_output=True, text=True, env=where
+        [sys.executable, str(RACE), str(tmp_path), "3", how], capture_output=True, text=True, env=where
     )
     assert done.returncode == 0, done.stderr
     rounds = json.loads(done.stdout.splitlines()[-1])
-    assert len(rounds) == 4
+    assert len(rounds) == 3
     for seen in rounds:
         assert seen["errors"] == 0 and seen["partial"] == 0 and seen["damage"] == [], done.stderr
         assert seen["done"] >= 6 and seen["entries"] == 2

@@ -161,6 +161,8 @@ def test_a_compose_of_tonics_takes_them():
 def test_what_cannot_be_called_is_named():
     with pytest.raises(ConfigError, match="transform 1 of the pipeline is 3"):
         Pipeline([Denoise(), 3])
+    with pytest.raises(ConfigError, match=r"transform 0 of the pipeline is <class .*Denoise'>"):
+        Pipeline([Denoise])
 
 
 @given(st.integers(0, 60), st.integers(0, 1000))

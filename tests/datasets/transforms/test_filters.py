@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles.streams import DTYPES, stream
 
-from spikesim.datasets.transforms import Denoise, RefractoryPeriod
+from spikesim.datasets import Events
+from spikesim.datasets.transforms import Decimation, Denoise, RefractoryPeriod, ToFrame
 from spikesim.errors import ConfigError
 
 
@@ -92,3 +93,14 @@ def test_a_period_is_drawn_from_a_range():
 def test_an_unknown_rule_is_refused():
     with pytest.raises(ConfigError, match='expected "dead_time" or "interval"'):
         RefractoryPeriod(10, rule="tonic")
+
+
+@pytest.mark.parametrize("transform", [Denoise(20_000), RefractoryPeriod(1_000), Decimation(2)])
+def test_what_is_said_of_the_order_is_true(transform):
+    data = stream(400, span=50_000)
+    for order in (data, data[::-1].copy(), np.concatenate([data[200:], data[:200]])):
+        events = Events(order, (24, 16, 2))
+        kept = transform(events)
+        assert len(kept) > 10 and kept.sorted == bool((np.diff(kept.t) >= 0).all())
+        frames = ToFrame(n_time_bins=5)(kept)
+        assert np.array_equal(frames, ToFrame(n_time_bins=5)(kept.in_time_order())) and frames.sum() == len(kept)
