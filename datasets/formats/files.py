@@ -151,7 +151,8 @@ def iter_events(
         The windows, with the times of the file.
 
     Raises:
-        EventError: an event is earlier than the one before it, or out of range (names it).
+        EventError: an event is earlier than the one before it, out of range (names it), or more than a million windows
+            after it.
         EventFileError: as :func:`read_events`; windows before the damage have been yielded by then.
 
     Example:

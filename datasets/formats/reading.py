@@ -21,6 +21,7 @@ from spikesim.errors import EventError
 logger = logging.getLogger("spikesim.datasets.formats")
 
 Errors = Literal["raise", "salvage"]
+_MOST_EMPTY = 2**20  # windows without an event between two with some
 _ANY_SENSOR: SensorSize = (2**15 - 1, 2**15 - 1, 2)
 
 
@@ -187,6 +188,8 @@ class Reader:
                     cut = int(np.searchsorted(rest["t"], end)) if end < 2**63 else len(rest)
                 else:
                     cut = (count or 1) - holding
+                if window is not None and end is not None and cut == 0 and not held:
+                    self._refuse_gap(int(rest["t"][0]), end, window)
                 if cut > len(rest) or (window is not None and cut == len(rest)):
                     held.append(rest)
                     holding += len(rest)
@@ -196,6 +199,15 @@ class Reader:
                 end = None if end is None or window is None else end + window
         if held:
             yield _joined(held, size)
+
+    def _refuse_gap(self, t: int, end: int, window: int) -> None:
+        """Refuse a time so far on that it is damage, or the window not meant: nobody wants to step through the gap."""
+        if (t - end) // window >= _MOST_EMPTY:
+            raise EventError(
+                f"{self.source.path}: the next event after {end - window} us is at {t} us, {(t - end) // window} empty "
+                f"windows of {window} us later; expected fewer than {_MOST_EMPTY}: take longer windows, a later start, "
+                "or read by count= and look at the times"
+            )
 
     def _ordered(self) -> Iterator[NDArray[Any]]:
         """The parts, refused where an event is earlier than the one before it."""

@@ -1,12 +1,15 @@
 """Truncated and altered files: a typed error that names a byte, and everything before it if asked for."""
 
+from contextlib import suppress
+from itertools import islice
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles.event_files import ENDINGS, LIMITS, recording
 
-from spikesim.datasets import Events, iter_events, read_events, salvage_events, write_events
+from spikesim.datasets import Events, format_of, iter_events, read_events, salvage_events, write_events
 from spikesim.datasets.formats.base import DamageError
 from spikesim.errors import EventError, EventFileError
 
@@ -65,19 +68,68 @@ def test_truncated_at_every_byte(file):
             assert loss.offset + loss.bytes_lost == cut and str(loss.offset) in str(loss)
 
 
+def damaged(data, content):
+    """Bytes with a few changes: some flipped, put in, taken out, doubled, or cut off at the end."""
+    made = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 4))):
+        how = data.draw(st.sampled_from(["set", "flip", "insert", "remove", "double", "cut"]))
+        at = data.draw(st.integers(0, max(len(made) - 1, 0)))
+        if not made:
+            break
+        if how == "set":
+            made[at] = data.draw(st.integers(0, 255))
+        elif how == "flip":
+            made[at] ^= 1 << data.draw(st.integers(0, 7))
+        elif how == "insert":
+            made[at:at] = data.draw(st.binary(min_size=1, max_size=20))
+        elif how == "remove":
+            del made[at : at + data.draw(st.integers(1, 20))]
+        elif how == "double":
+            made[at:at] = made[at : at + data.draw(st.integers(1, 40))]
+        else:
+            del made[at:]
+    return bytes(made)
+
+
+@pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
-def test_altered_bytes_never_raise_anything_else(tmp_path_factory, data):
-    name = data.draw(st.sampled_from(NAMES))
-    path = tmp_path_factory.mktemp("altered") / f"r.{ENDINGS.get(name, name)}"
-    write_events(path, recording(ROWS[:4], SENSOR), format=name)
-    content = bytearray(path.read_bytes())
-    for at, value in data.draw(st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=8)):
-        content[at] = value
-    path.write_bytes(bytes(content))
-    for options in ({}, {"format": name}, {"format": name, "errors": "salvage"}):
-        got = read(path, **options)
-        for row in getattr(got, "data", ())[:1]:
-            assert 0 <= row["x"] < 2**15 and row["p"] in (0, 1)
+def test_whatever_is_damaged_is_told_and_never_more(tmp_path_factory, name, data):
+    path = tmp_path_factory.mktemp("damaged") / f"r.{ENDINGS.get(name, name)}"
+    rows = ROWS if name != "es" else [(x, y, t % 1000, p) for x, y, t, p in ROWS[:3]]
+    write_events(path, recording(rows, SENSOR), format=name)
+    path.write_bytes(damaged(data, path.read_bytes()))
+    with suppress(EventFileError):
+        format_of(path)
+    whole = read(path, format=name)
+    for row in getattr(whole, "data", ()):
+        assert 0 <= row["x"] < 2**15 and 0 <= row["y"] < 2**15 and row["t"] >= 0 and row["p"] in (0, 1)
+    try:
+        kept, loss = salvage_events(path, SENSOR, format=name)
+    except EventError as error:  # nothing can be said without the lines that name the camera or the columns
+        assert not isinstance(whole, Events) and str(path) in str(error)
+        return
+    assert isinstance(whole, Events) == (loss is None)
+    if loss is None:
+        assert kept == whole
+    else:
+        assert 0 <= loss.offset <= path.stat().st_size and loss.offset + loss.bytes_lost <= path.stat().st_size
+    for options in ({"count": 2}, {"window": 200}):
+        try:
+            parts = list(islice(iter_events(path, errors="salvage", sensor_size=SENSOR, format=name, **options), 9000))
+        except EventError:
+            assert not kept.sorted or "window" in options
+            continue
+        if len(parts) < 9000 and parts:
+            assert np.array_equal(np.concatenate([part.data for part in parts]), kept.data)
+
+
+def test_a_gap_that_nobody_wants_to_step_through(tmp_path):
+    write_events(tmp_path / "r.npy", recording([(1, 1, 5, 1), (1, 1, 2**62, 1)], SENSOR))
+    windows = iter_events(tmp_path / "r.npy", window=100, sensor_size=SENSOR)
+    assert len(next(windows)) == 1
+    with pytest.raises(EventError, match=r"the next event after 105 us is at 4611686018427387904 us, .* empty windows"):
+        next(windows)
+    assert [len(w) for w in iter_events(tmp_path / "r.npy", window=2**60, sensor_size=SENSOR)] == [1, 0, 0, 1]
 
 
 @pytest.mark.parametrize("noise", [0, 1, 2])

@@ -101,6 +101,9 @@ def test_counts_overflow():
     counted = T.ToFrame((1, 1, 2), n_time_bins=1, dtype="int16").counted(data)
     assert counted.result.max() == 32767 and counted.dropped["overflow"] == 40_000 - 32767
     assert T.ToFrame((1, 1, 2), n_time_bins=1, dtype="int32")(data).max() == 40_000
+    assert theirs.ToImage((1, 1, 2))(data.copy()).min() < 0
+    assert T.ToImage((1, 1, 2), dtype="int32")(data).max() == 40_000
+    assert T.ToImage((1, 1, 2)).counted(data).dropped == {"overflow": 40_000 - 255}
 
 
 @pytest.mark.parametrize(("span", "most"), [(31, 0.6), (60, 0.9), (100, 0.99)])
@@ -108,6 +111,14 @@ def test_bins_of_time_lose_the_tail(span, most):
     data = stream(1000, span=span)
     assert theirs.ToFrame(SIZE, n_time_bins=16)(data.copy()).sum() < most * 1000
     assert T.ToFrame(SIZE, n_time_bins=16)(data).sum() == 1000
+
+
+def test_fewer_microseconds_than_bins_and_windows_that_are_not_full_lose_more():
+    assert theirs.ToFrame(SIZE, n_time_bins=16)(stream(1000, span=12)).sum() == 0
+    assert T.ToFrame(SIZE, n_time_bins=16)(stream(1000, span=12)).sum() == 1000
+    data = stream(1000, span=950)
+    assert theirs.ToFrame(SIZE, time_window=100)(data.copy()).sum() < 960
+    assert T.ToFrame(SIZE, time_window=100)(data).sum() == 1000
 
 
 def test_bins_of_events_lose_the_remainder():
@@ -190,6 +201,7 @@ NOTHING = {
     "RefractoryPeriod": (lambda m: m.RefractoryPeriod(100)),
     "TimeAlignment": (lambda m: m.TimeAlignment()),
     "RandomTimeReversal": (lambda m: m.RandomTimeReversal(1.0)),
+    "ToImage": (lambda m: m.ToImage(SIZE)),
     "ToVoxelGrid": (lambda m: m.ToVoxelGrid(SIZE, 3)),
     "ToTimesurface": (lambda m: m.ToTimesurface(SIZE, 100, 100)),
     "DropEventByTime": (lambda m: m.DropEventByTime(0.2)),
@@ -211,6 +223,19 @@ def test_random_pixels_need_no_sensor_and_no_loop():
     with pytest.raises(ValueError, match="zero-size"):
         theirs.RandomDropPixel(0.5)(stream(0))
     assert len(T.RandomDropPixel(0.5)(stream(0))) == 0
+    with pytest.raises(ValueError, match="not enough values"):
+        theirs.RandomDropPixel(0.5)(stream(50))
+    assert 0 < len(T.RandomDropPixel(0.5, seed=0)(stream(50))) < 50
+
+
+def test_a_downsampling_takes_no_float_times():
+    data = stream(50, np.dtype([("x", "i8"), ("y", "i8"), ("t", "f8"), ("p", "i8")]))
+    settings = {"target_size": (6, 4), "downsampling_method": "differentiator", "dt": 5.0, "noise_threshold": 1}
+    with pytest.raises(UnboundLocalError):
+        theirs.EventDownsampling(SIZE, differentiator_time_bins=2, **settings)(data.copy())
+    whole = data.astype([(name, "i8") for name in "xytp"])
+    ours = T.EventDownsampling(SIZE, differentiator_time_bins=2, **settings)
+    assert np.array_equal(ours(data)["t"], ours(whole)["t"])
 
 
 def test_a_reversed_recording_is_nothing_that_torch_takes():
@@ -225,6 +250,18 @@ def test_decimation_changes_the_dtype():
     few = stream(3)
     assert theirs.Decimation(100)(few.copy()).dtype != few.dtype
     assert T.Decimation(100)(few).dtype == few.dtype
+    titled = np.zeros(3, [("t", "u8"), (("p", "on"), "?"), ("x", "u2"), ("y", "u2")])
+    titled.dtype.names = ("t", "p", "x", "y")
+    assert theirs.Decimation(1)(titled.copy()).dtype == object
+    assert T.Decimation(1)(titled).dtype == titled.dtype
+
+
+def test_another_structured_dtype_is_an_error_that_is_returned():
+    data, wanted = stream(3), np.dtype([("t", "i8"), ("x", "i4"), ("y", "i4"), ("p", "i1")])
+    assert theirs.NumpyAsType(wanted)(data.copy()) is NotImplementedError
+    assert (
+        T.NumpyAsType(wanted)(data).dtype == wanted and T.NumpyAsType(wanted)(data)["x"].tolist() == data["x"].tolist()
+    )
 
 
 def test_every_name_of_tonics_is_here():
