@@ -295,7 +295,7 @@ def simulate_stream(
         >>> from spikesim.datasets import simulate_stream
         >>> pieces = (([[[1.0 + k]]], [1000 * k]) for k in range(4))   # one pixel, one frame at a time
         >>> [events.t.tolist() for events in simulate_stream(pieces)]
-        [[], [473], [], [2362], []]
+        [[], [478], [], [2379], []]
     """
     simulator = EventSimulator(model, seed=seed, encoding=encoding, threads=threads)
     begun = False
