@@ -28,6 +28,16 @@ def untitled(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return packed if packed == plain else plain
 
 
+@njit(cache=True, nogil=True)
+def brighter(event: Any) -> Any:
+    """1 for an event of ON polarity, else 0, without a branch: to the processor polarities are as good as random.
+
+    >>> brighter(np.ones(1, [("p", "?")])[0])
+    1
+    """
+    return np.int64(event["p"] != 0)
+
+
 def copied(data: NDArray[Any]) -> NDArray[Any]:
     """A copy of records as the bytes that they are: an eighth of the time of ``data.copy()``.
 

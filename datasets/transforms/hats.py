@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from spikesim.datasets.checks import SensorSize
-from spikesim.datasets.records import in_order
+from spikesim.datasets.records import brighter, in_order
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.settings import check_positive, check_whole
@@ -20,85 +20,105 @@ _RESCALED = 40.0  # time constants after which sums are written for a new moment
 
 
 @njit(cache=True, nogil=True)
+def _places(side: Any, cell: Any) -> Any:
+    """For each row or column of the sensor: its cell, and where it lies in it. A division by a variable is slow."""
+    cells, rest = np.empty(side, np.int64), np.empty(side, np.int64)
+    for i in range(side):
+        cells[i] = i // cell
+        rest[i] = i - cells[i] * cell
+    return cells, rest
+
+
+@njit(cache=True, nogil=True)
 def _buckets(
-    data: Any, size: Any, wide: Any, width: Any, height: Any, polarities: Any, heads: Any, t: Any, at: Any
+    data: Any, size: Any, reach: Any, width: Any, height: Any, polarities: Any, heads: Any, t: Any, at: Any
 ) -> Any:
     """Sort events by cell and polarity, in order of time within each.
 
-    Fills ``heads`` with where each bucket begins, ``t`` with times and ``at`` with pixels of the cell, and gives
-    ``-1 - index`` of an event outside the sensor.
+    Fills ``heads`` with where each bucket begins, ``t`` with times and ``at`` with pixels of the cell with a margin
+    of ``reach`` around it, and gives ``-1 - index`` of an event outside the sensor.
     """
+    column, right = _places(width, size)
+    row, down = _places(height, size)
+    wide, side = column[width - 1] + 1, size + 2 * reach
+    told_apart = np.int64(polarities == 2)
     which = np.empty(len(data), np.int32)
     for i in range(len(data)):
         event = data[i]
         x, y = np.int64(event["x"]), np.int64(event["y"])
         if not (0 <= x < width and 0 <= y < height):
             return -1 - i
-        channel = 1 if event["p"] and polarities == 2 else 0
-        which[i] = ((y // size) * wide + x // size) * polarities + channel
+        which[i] = (row[y] * wide + column[x]) * polarities + (brighter(event) & told_apart)
         heads[which[i] + 1] += 1
     for b in range(1, len(heads)):
         heads[b] += heads[b - 1]
     place = heads[:-1].copy()
     for i in range(len(data)):
+        event = data[i]
         k = place[which[i]]
         place[which[i]] += 1
-        t[k] = np.int64(data[i]["t"])
-        at[k] = (np.int64(data[i]["y"]) % size) * size + np.int64(data[i]["x"]) % size
+        t[k] = np.int64(event["t"])
+        at[k] = (down[np.int64(event["y"])] + reach) * side + right[np.int64(event["x"])] + reach
     return 0
 
 
 @njit(cache=True, nogil=True)
 def _cell(
-    t: Any, at: Any, size: Any, window: Any, tau: Any, linear: Any, weights: Any, sums: Any, counts: Any, out: Any
+    t: Any, at: Any, side: Any, window: Any, tau: Any, linear: Any, weights: Any, sums: Any, counts: Any, out: Any
 ) -> None:
     """Sum the surfaces of one cell's events.
 
     Each pixel of the cell carries the sum of what its events within the window weigh, so that an event looks at
     the pixels beside it and not at all events before it. With exponential decay sums and weights are written as of
-    the moment ``since``: at t they are smaller by exp(-(t - since) / tau).
+    the moment ``since``: at t they are smaller by exp(-(t - since) / tau). Pixels of the margin stay empty.
     """
-    reach = out.shape[0] // 2
+    diameter = out.shape[0]
+    reach = diameter // 2
     sums[:] = 0
     counts[:] = 0
     oldest, since = 0, t[0]
     for k in range(len(t)):
         now = t[k]
-        if not linear and now - since > _RESCALED * tau:
-            fade = np.exp((since - now) / tau)
-            sums *= fade
-            weights[oldest:k] *= fade
-            since = now
         while t[oldest] < now - window:
-            row, column = divmod(at[oldest], size)
-            counts[row, column] -= 1
+            pixel = at[oldest]
+            counts[pixel] -= 1
             # Of the last one not even a rounding error stays.
-            sums[row, column] = sums[row, column] - weights[oldest] if counts[row, column] else 0.0
+            sums[pixel] = sums[pixel] - weights[oldest] if counts[pixel] else 0.0
             oldest += 1
-        fade = 1.0 if linear else np.exp((since - now) / tau)
-        y, x = divmod(at[k], size)
-        for dy in range(max(-reach, -y), min(reach, size - 1 - y) + 1):
-            for dx in range(max(-reach, -x), min(reach, size - 1 - x) + 1):
-                n = counts[y + dy, x + dx]
-                if n:
-                    total = sums[y + dy, x + dx]
-                    part = n + (total - n * (now - since)) / (3.0 * tau) if linear else total * fade
-                    out[dy + reach, dx + reach] += part
+        fade = 1.0
+        if oldest == k:
+            since = now
+        elif not linear:
+            fade = np.exp((since - now) / tau)
+            if now - since > _RESCALED * tau:
+                weights[oldest:k] *= fade
+                sums *= fade
+                since, fade = now, 1.0
+        corner = at[k] - reach * side - reach
+        for dy in range(diameter):
+            for dx in range(diameter):
+                pixel = corner + dy * side + dx
+                if linear:
+                    n = counts[pixel]
+                    out[dy, dx] += n + (sums[pixel] - n * (now - since)) / (3.0 * tau)
+                else:
+                    out[dy, dx] += sums[pixel] * fade
         out[reach, reach] += 1.0
         weights[k] = now - since if linear else 1.0 / fade
-        counts[y, x] += 1
-        sums[y, x] += weights[k]
+        counts[at[k]] += 1
+        sums[at[k]] += weights[k]
     out /= len(t)
 
 
 @njit(cache=True, nogil=True)
 def _hats(heads: Any, t: Any, at: Any, size: Any, window: Any, tau: Any, linear: Any, out: Any) -> None:
-    sums, counts = np.zeros((size, size)), np.zeros((size, size), np.int64)
+    side = size + 2 * (out.shape[1] // 2)
+    sums, counts = np.zeros(side * side), np.zeros(side * side, np.int64)
     weights = np.empty(len(t))
     for b in range(len(heads) - 1):
         begin, end = heads[b], heads[b + 1]
         if end > begin:
-            _cell(t[begin:end], at[begin:end], size, window, tau, linear, weights[begin:end], sums, counts, out[b])
+            _cell(t[begin:end], at[begin:end], side, window, tau, linear, weights[begin:end], sums, counts, out[b])
 
 
 @dataclass(frozen=True)
@@ -161,7 +181,7 @@ class ToAveragedTimesurface(EventTransform):
         data = in_order(stream.data)
         heads = np.zeros(len(surfaces) + 1, np.int64)
         t, at = np.empty(len(data), np.int64), np.empty(len(data), np.int32)
-        bad = _buckets(data, self.cell_size, wide, width, height, polarities, heads, t, at)
+        bad = _buckets(data, self.cell_size, self.surface_size // 2, width, height, polarities, heads, t, at)
         if bad < 0:
             raise outside(data, -1 - bad, stream.size, "ToAveragedTimesurface")
         window = np.int64(np.floor(self.time_window))

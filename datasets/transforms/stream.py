@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.recfunctions import repack_fields
+from numba import njit
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import FIELDS, SensorSize, check_sensor_size
@@ -93,7 +94,16 @@ def _is_plain(array: NDArray[Any]) -> bool:
     if not (set(kinds[:3]) <= {"i", "u"} and kinds[3] in "iub" and array.dtype.isnative):
         return False
     p = array["p"]
-    return kinds[3] == "b" or len(p) == 0 or bool(p.min() >= 0 and p.max() <= 1)
+    return kinds[3] == "b" or not _beyond_one_bit(p)
+
+
+@njit(cache=True, nogil=True)
+def _beyond_one_bit(column: Any) -> Any:
+    """Whether any number is neither 0 nor 1; a minimum and a maximum would read the records twice."""
+    bits = np.int64(0)
+    for i in range(len(column)):
+        bits |= np.int64(column[i] >> 1)
+    return bits != 0
 
 
 def like(stream: Stream, source: Any, sensor_size: SensorSize | None = None) -> Any:
