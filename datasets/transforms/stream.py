@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.recfunctions import repack_fields
 from numba import njit
+from numpy.lib.recfunctions import repack_fields
 from numpy.typing import NDArray
 
 from spikesim.datasets.checks import FIELDS, SensorSize, check_sensor_size
