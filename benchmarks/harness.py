@@ -1,11 +1,12 @@
 """What every benchmark shares: interleaved contestants, clean samples, peak memory, and a JSON with the machine in it.
 
 How a time is taken. All contestants of a group run in one process, in random order within each round.
-Warm-up calls are not counted. A sample is one call, or as many calls as fill two milliseconds; before a sample of short
-calls one more is made and not counted, so that everyone starts with what it leaves in the caches. While
-it runs, the kernel counts how long our threads stood ready without a core (``/proc/self/task/*/schedstat``); a
-sample that waited for more than 3 % of its time says something about the machine's other
-users and is dropped. Medians of what is left are printed, and beside them in the JSON the medians of all samples.
+Warm-up calls are not counted. A sample is one call, or as many calls as fill twenty milliseconds, so that everyone,
+the floor too, is seen with what it leaves in the caches itself and not with what the contestant before it did; before
+a sample of short calls one more is made and not counted. While it runs, the kernel counts how long our threads stood
+ready without a core (``/proc/self/task/*/schedstat``); a sample that waited for more than 3 % of its time says
+something about the machine's other users and is dropped. Medians of what is left are printed, and beside them in the
+JSON the medians of all samples.
 Groups on one thread count that thread's processor time instead of the clock on the wall, which waits do not lengthen.
 """
 
@@ -34,8 +35,8 @@ KEEPING = {"MALLOC_MMAP_THRESHOLD_": "17179869184", "MALLOC_TRIM_THRESHOLD_": "1
 BARE = {"SPIKESIM_TUNE_ALLOCATOR": "0"}
 
 WARM_UP = 2
-SAMPLE = 2e-3  # seconds
-SHORT = 10e-3
+SAMPLE = 20e-3  # seconds
+SHORT = 20e-3
 WAITED = 0.03
 FEWEST_CLEAN = 3
 
@@ -106,7 +107,7 @@ def interleave(
         contestants: what to call.
         rounds: clean samples wanted of each; disturbed rounds are repeated up to twice as often.
         seconds: budget of the group; a round is begun only within it (three rounds are always run).
-        batch: fill two milliseconds with short calls.
+        batch: fill :data:`SAMPLE` with short calls.
         seed: of the order.
         before: called before each sample, and not counted; with it ``batch`` must be off.
     """
