@@ -9,13 +9,14 @@ from typing import Any
 
 from torch.utils.data import Subset
 
+from spikesim.datasets.cache.code import digest
 from spikesim.datasets.cache.drawing import refuse_random, transforms_of
 from spikesim.datasets.cache.entry import Entry, write_entry
 from spikesim.datasets.cache.failures import ReadOnlyError, bytes_of, readable, warn_once
 from spikesim.datasets.cache.fill import STORED_DTYPES, Advance, Filled, Write, fill
 from spikesim.datasets.cache.fingerprint import fingerprint
 from spikesim.datasets.cache.folder import obtain, open_entry
-from spikesim.datasets.cache.identity import Describer, digest
+from spikesim.datasets.cache.identity import Describer
 from spikesim.datasets.cache.manifest import SCHEMA, DamagedEntryError
 from spikesim.datasets.cache.memory import fill_memory
 from spikesim.datasets.cache.stored import StoredFrames

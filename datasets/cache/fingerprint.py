@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from torch.utils.data import ConcatDataset, Subset
 
+from spikesim.datasets.cache.code import digest
 from spikesim.datasets.cache.digests import content_digests
-from spikesim.datasets.cache.identity import Describer, digest
+from spikesim.datasets.cache.identity import Describer
 from spikesim.datasets.folder import RecordingFiles
 from spikesim.errors import ConfigError
 
