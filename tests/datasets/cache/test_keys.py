@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import logging
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -282,7 +283,7 @@ RANDOM = [
     tonic.transforms.Compose([tonic.transforms.Denoise(1000), tonic.transforms.DropEvent(p=0.1)]),
     functools.partial(flip.counted, seed=1),
     (lambda flip: lambda events: flip(events))(flip),
-    [T.NDA()],
+    T.Pipeline([T.NDA()]),
     T.CutMix(),
     RandomThing(),
 ]
@@ -304,6 +305,12 @@ def test_random_transforms_are_refused_wherever_they_stand(train, recordings, ro
     # What does not say so is found out.
     refused(train, T.Pipeline([Undeclared(), T.ToFrame(n_time_bins=2)]), "say so in its class: random = True")
     refused([ONE], lambda frames: T.RandomFlipLR()(Events.empty((3, 3, 2))), "draws random numbers for what is kept")
+    for drawn in (
+        lambda frames: np.random.permutation(frames),
+        lambda frames: frames * random.randint(1, 2),
+        lambda frames: frames[torch.randperm(len(frames)).numpy()],
+    ):
+        refused([ONE], lambda frames, drawn=drawn: drawn(frames), "sample 0 changed a global random generator")
     assert not list(root.rglob("*.part")) and cache_entries() == []
 
 
