@@ -56,6 +56,25 @@ def collate(samples: Sequence[tuple[Any, Any]], classes: int | None = None) -> E
     return EventBatch(x, lengths, mask, y)
 
 
+def pair_of(sample: Any, index: int) -> tuple[Any, Any]:
+    """Frames and label of what a dataset gives.
+
+    Args:
+        sample: what it gave.
+        index: of the sample.
+
+    Raises:
+        ShapeError: it is no pair.
+
+    >>> pair_of((None, 3), 0)
+    (None, 3)
+    """
+    if isinstance(sample, (tuple, list)) and len(sample) == 2:
+        return sample[0], sample[1]
+    given = f"a {type(sample).__name__}" + (f" of {len(sample)}" if isinstance(sample, (tuple, list)) else "")
+    raise ShapeError(f"sample {index} of the dataset is {given}; expected a pair of frames and label")
+
+
 def mask_of(lengths: Tensor) -> Tensor | None:
     """Which steps are real.
 

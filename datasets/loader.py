@@ -14,12 +14,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 from spikesim.datasets.augment import Augment, BatchAugment, check_augment
 from spikesim.datasets.batch import EventBatch
 from spikesim.datasets.cache.stored import StoredFrames
-from spikesim.datasets.collation import as_frames, collate
+from spikesim.datasets.collation import as_frames, collate, pair_of
 from spikesim.datasets.counter import key_of, keys_at, order_of
 from spikesim.datasets.labels import class_names
 from spikesim.datasets.transforms.base import EventTransform
 from spikesim.datasets.transforms.draw import SampleKey, sample_at
-from spikesim.errors import ConfigError
+from spikesim.datasets.transforms.settings import check_seed, check_whole
+from spikesim.errors import ConfigError, ShapeError
 
 _ORDER_STREAM = 4
 _AUGMENT_STREAM = 5
@@ -98,12 +99,19 @@ class _Keyed(Dataset[EventBatch]):
         )
         x = batch.x
         for place, augment in enumerate(self.augments):
-            x = augment.on_batch(x, self._keys(keys, place))
+            made = augment.on_batch(x, self._keys(keys, place))
+            if not isinstance(made, torch.Tensor) or made.ndim != 5 or made.shape[:2] != x.shape[:2]:
+                given = f"{tuple(made.shape)}" if isinstance(made, torch.Tensor) else type(made).__name__
+                raise ShapeError(
+                    f"augment {augment!r} made {given} of frames {tuple(x.shape)}; expected [T, N, C, H, W] with the "
+                    "same T and N"
+                )
+            x = made
         return replace(batch, x=x)
 
     def _sample(self, key: SampleKey) -> tuple[Any, Any]:
         with sample_at(key.epoch, key.sample, self.seed):
-            return self.dataset[key.sample]
+            return pair_of(self.dataset[key.sample], key.sample)
 
     def _augmented(self, key: SampleKey) -> tuple[Any, Any]:
         sample, label = self._sample(key)
@@ -180,7 +188,8 @@ def event_loader(
         The loader; batches are ``EventBatch(x [T, N, C, H, W], lengths [N], mask, y)``.
 
     Raises:
-        ConfigError: ``batch_size`` or ``num_workers`` is out of range, or ``augment`` takes no frames.
+        ConfigError: ``batch_size``, ``num_workers`` or ``seed`` is out of range, the dataset has no length, or
+            ``augment`` takes no frames.
 
     Example:
         >>> import numpy as np
@@ -190,15 +199,20 @@ def event_loader(
         >>> [tuple(batch.x.shape) for batch in loader]
         [(4, 4, 2, 8, 8), (4, 4, 2, 8, 8), (4, 2, 2, 8, 8)]
     """
-    if batch_size < 1:
-        raise ConfigError(f"batch_size is {batch_size}; expected 1 or more")
-    if num_workers < 0:
-        raise ConfigError(f"num_workers is {num_workers}; expected 0 or more")
+    check_whole("batch_size", batch_size, 1)
+    check_whole("num_workers", num_workers, 0)
+    check_seed(seed)
+    seed = int(seed)
+    if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+        raise ConfigError(
+            f"dataset is a {type(dataset).__name__}; expected samples with a length, asked for by index: a list, or "
+            "CachedFrames, FrameDataset or a Subset of them"
+        )
     return DataLoader(
         _Keyed(dataset, check_augment(augment), seed, classes or len(class_names(dataset)) or None),
-        batch_size=batch_size,
+        batch_size=int(batch_size),
         sampler=EpochSampler(dataset, shuffle=shuffle, seed=seed),
-        num_workers=num_workers,
+        num_workers=int(num_workers),
         collate_fn=_as_it_comes,
         drop_last=drop_last,
         pin_memory=pin_memory,

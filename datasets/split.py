@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikesim.datasets.counter import order_of
+from spikesim.datasets.transforms.settings import check_seed
 from spikesim.errors import ConfigError, ShapeError
 
 _SPLIT_STREAM = 3
@@ -44,7 +45,7 @@ def random_split(labels: ArrayLike, fractions: Sequence[float], seed: int) -> Sp
         The index arrays and their digest.
 
     Raises:
-        ConfigError: a fraction is negative or they do not add up to 1.
+        ConfigError: a fraction is negative or they do not add up to 1, or the seed is no whole number.
         ShapeError: labels are not one value for each sample.
 
     Example:
@@ -56,11 +57,14 @@ def random_split(labels: ArrayLike, fractions: Sequence[float], seed: int) -> Sp
     classes = np.asarray(labels)
     if classes.ndim != 1:
         raise ShapeError(f"labels have shape {classes.shape}; expected one label for each sample, [N]")
-    shares = [float(fraction) for fraction in fractions]
+    check_seed(seed)
+    try:
+        shares = [float(fraction) for fraction in fractions]
+    except (TypeError, ValueError):
+        shares = []
     if not (all(share >= 0 for share in shares) and math.isclose(sum(shares), 1.0, abs_tol=1e-6)):
         raise ConfigError(
-            f"fractions are {tuple(fractions)}; expected shares of 0 or more that add up to 1, "
-            "for example (0.8, 0.1, 0.1)"
+            f"fractions are {fractions!r}; expected shares of 0 or more that add up to 1, for example (0.8, 0.1, 0.1)"
         )
     part_of = np.empty(len(classes), np.int64)
     order = order_of(len(classes), seed, _SPLIT_STREAM)

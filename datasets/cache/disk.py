@@ -9,13 +9,14 @@ from typing import Any
 
 from torch.utils.data import Subset
 
+from spikesim.datasets.cache.code import digest
 from spikesim.datasets.cache.drawing import refuse_random, transforms_of
 from spikesim.datasets.cache.entry import Entry, write_entry
 from spikesim.datasets.cache.failures import ReadOnlyError, bytes_of, readable, warn_once
 from spikesim.datasets.cache.fill import STORED_DTYPES, Advance, Filled, Write, fill
-from spikesim.datasets.cache.fingerprint import fingerprint
+from spikesim.datasets.cache.fingerprint import contents, fingerprint
 from spikesim.datasets.cache.folder import obtain, open_entry
-from spikesim.datasets.cache.identity import Describer, digest
+from spikesim.datasets.cache.identity import Describer
 from spikesim.datasets.cache.manifest import SCHEMA, DamagedEntryError
 from spikesim.datasets.cache.memory import fill_memory
 from spikesim.datasets.cache.stored import StoredFrames
@@ -23,7 +24,7 @@ from spikesim.datasets.cache.upkeep import cache_root, evict
 from spikesim.datasets.folder import RecordingFiles
 from spikesim.datasets.labels import class_names
 from spikesim.datasets.transforms.pipeline import AccountRow
-from spikesim.errors import CacheError, ConfigError
+from spikesim.errors import CacheError, ConfigError, DatasetError
 
 _LONGEST = 2000  # characters of a transform, as the manifest shows it
 
@@ -66,6 +67,7 @@ class CachedFrames(StoredFrames):
     Raises:
         ConfigError: a transform draws random numbers; dataset or transform cannot be told from others; a bad option.
         CacheError: the disk is full, or the frames alone are beyond the limit. Nothing is left behind.
+        DatasetError: a recording is missing, or changed while the recordings were framed.
         EventError: recordings differ in sensor size, or one of them is bad.
         ShapeError: the samples are no frames.
 
@@ -103,6 +105,7 @@ class CachedFrames(StoredFrames):
             raise ConfigError(f"key is {key!r}; expected a text")
         refuse_random(dataset, transform)
         folder = cache_root(root)
+        read = contents(dataset, folder / "notes")
         name = _key(dataset, transform, dtype, key, folder / "notes")
         classes = class_names(dataset)
         applied = [repr(one) for one in (*transforms_of(dataset), transform) if one is not None]
@@ -116,7 +119,13 @@ class CachedFrames(StoredFrames):
                 )
 
         def frame(write: Write) -> Filled:
-            return fill(dataset, transform, write, dtype=dtype, workers=workers, advance=advance)
+            filled = fill(dataset, transform, write, dtype=dtype, workers=workers, advance=advance)
+            if contents(dataset, folder / "notes") != read:
+                raise DatasetError(
+                    f"recordings of {_told(dataset)} changed while they were framed; nothing was kept: wait until they "
+                    "are all in their place, and ask again"
+                )
+            return filled
 
         try:
             entry = obtain(folder, name, lambda part: write_entry(part, name, frame, about, classes, grown))

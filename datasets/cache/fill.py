@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import copy
 import logging
+import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from spikesim.datasets.collation import as_frames
+from spikesim.datasets.collation import as_frames, pair_of
 from spikesim.datasets.folder import RecordingFiles
 from spikesim.datasets.labels import column_of
 from spikesim.datasets.transforms.base import EventTransform
 from spikesim.datasets.transforms.draw import drawing_refused
 from spikesim.datasets.transforms.pipeline import AccountRow, Pipeline
+from spikesim.datasets.transforms.settings import check_whole
 from spikesim.errors import ConfigError, EventError
 
 logger = logging.getLogger("spikesim.datasets.cache")
@@ -26,6 +30,8 @@ Write = Callable[[NDArray[Any]], None]
 
 Advance = Callable[[int], None]
 """Is told of so many more recordings that are done."""
+
+_WATCHED = 4  # samples
 
 STORED_DTYPES = ("uint8", "float16", "float32")
 """What frames may be converted to."""
@@ -127,17 +133,36 @@ class _Framed(Dataset[tuple[NDArray[Any], Any, int]]):
         return len(self.recordings)
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], Any, int]:
-        with drawing_refused():
-            sample, label = self.recordings[index]
+        with drawing_refused(), _others_watched(index):
+            sample, label = pair_of(self.recordings[index], index)
             made = self.pipeline(sample)
         counted = bool(self.pipeline.transforms) and isinstance(self.pipeline.transforms[0], EventTransform)
         frames = as_frames(made, f"sample {index}").numpy()
         return np.ascontiguousarray(frames), label, len(sample) if counted else -1
 
 
+@contextmanager
+def _others_watched(index: int) -> Iterator[None]:
+    """Refuse what draws from the global generators of Python, NumPy or torch, where no transform of ours is asked.
+
+    To look costs some microseconds a sample, so only at the first few.
+    """
+    before = _generators() if index < _WATCHED else ()
+    yield
+    if before and _generators() != before:
+        raise ConfigError(
+            f"sample {index} changed a global random generator, and what is kept would be one draw for ever; put "
+            "random transforms after the cache: event_loader(cached, ..., augment=...)"
+        )
+
+
+def _generators() -> tuple[Any, ...]:
+    numpys: Any = np.random.get_state(legacy=True)
+    return random.getstate(), numpys[1].tobytes(), numpys[2:], torch.get_rng_state().numpy().tobytes()
+
+
 def _samples(framed: _Framed, workers: int) -> Iterator[tuple[NDArray[Any], Any, int]]:
-    if workers < 0:
-        raise ConfigError(f"workers is {workers}; expected 0 or more")
+    check_whole("workers", workers, 0)
     if workers == 0:
         return (framed[index] for index in range(len(framed)))
     loader: Any = DataLoader(framed, batch_size=16, num_workers=workers, collate_fn=_as_they_are)

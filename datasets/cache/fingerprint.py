@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from torch.utils.data import ConcatDataset, Subset
 
+from spikesim.datasets.cache.code import digest
 from spikesim.datasets.cache.digests import content_digests
-from spikesim.datasets.cache.identity import Describer, digest
+from spikesim.datasets.cache.identity import Describer
 from spikesim.datasets.folder import RecordingFiles
 from spikesim.errors import ConfigError
 
@@ -70,6 +71,24 @@ def fingerprint(dataset: Any, describe: Describer, notes: Path | None) -> Any:
     return ["vouched", f"{type(dataset).__module__}.{type(dataset).__qualname__}", len(dataset)]
 
 
+def contents(dataset: Any, notes: Path | None) -> list[bytes]:
+    """Digests of the files that a dataset reads, as far as :func:`fingerprint` knows them.
+
+    >>> contents([1, 2], None)
+    []
+    """
+    if type(dataset) is Subset:
+        return contents(dataset.dataset, notes)
+    if type(dataset) is ConcatDataset:
+        return [one for part in dataset.datasets for one in contents(part, notes)]
+    files = dataset.files if isinstance(dataset, RecordingFiles) else _tonic_files(dataset)
+    return content_digests(_absolute(files), notes)
+
+
+def _absolute(files: Sequence[Any]) -> list[Path]:
+    return [Path(os.path.abspath(file)) for file in files]
+
+
 def _of_others(dataset: Any) -> dict[str, Any]:
     """What a class that is not ours holds beside what is told elsewhere: it may decide how samples are read."""
     if type(dataset).__module__.startswith("spikesim.datasets."):
@@ -78,7 +97,7 @@ def _of_others(dataset: Any) -> dict[str, Any]:
 
 
 def _files(files: Sequence[Any], notes: Path | None) -> str:
-    paths = [Path(os.path.abspath(file)) for file in files]
+    paths = _absolute(files)
     shared = os.path.commonpath([path.parent for path in paths]) if paths else ""
     names = [os.path.relpath(path, shared).encode() for path in paths]
     return digest(*(part for pair in zip(names, content_digests(paths, notes)) for part in pair))

@@ -12,7 +12,7 @@ from spikesim.datasets.catalog.readers import Read
 from spikesim.datasets.catalog.recording import Listing
 from spikesim.datasets.catalog.splits import Rule
 from spikesim.datasets.checks import SensorSize
-from spikesim.errors import DatasetError
+from spikesim.errors import DatasetError, SpikesimError
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,18 @@ class Entry:
         return root / (self.folder or self.tonic or "")
 
     def found(self, root: Path) -> tuple[Layout, Listing] | None:
-        """The layout in which the dataset lies under a folder, and its recordings."""
+        """The layout in which the dataset lies under a folder, and its recordings.
+
+        Raises:
+            DatasetError: a folder or list may not be read, or is damaged.
+        """
         for layout in self.layouts:
-            listing = layout.find(root)
+            try:
+                listing = layout.find(root)
+            except SpikesimError:  # of files, which says more
+                raise
+            except OSError as error:
+                raise DatasetError(f"{root} cannot be looked into ({error}); expected folders to read") from error
             if listing is not None:
                 return layout, listing
         return None

@@ -86,7 +86,7 @@ def gesture_aedat(root: Path) -> Listing | None:
             recording
             for listed, group in parts
             if listed.is_file()
-            for name in listed.read_text("utf-8").split()
+            for name in _words(listed)
             for recording in _trials(base / name, group)
         ]
         if recordings:
@@ -185,9 +185,16 @@ def listed(root: Path) -> Listing | None:
         Recording(base / "data" / f"{name}.h5", -1, group)
         for names, group in parts
         if names.is_file()
-        for name in sorted(names.read_text("utf-8").split(), key=natural)
+        for name in sorted(_words(names), key=natural)
     ]
     return Listing(tuple(recordings), ()) if recordings else None
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text("utf-8").split()
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot be read ({error}); expected names of files, one a line") from error
 
 
 def folders(base: Path) -> list[Path]:

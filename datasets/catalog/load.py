@@ -15,7 +15,7 @@ from spikesim.datasets.catalog.recording import Listing
 from spikesim.datasets.catalog.splits import PARTS, NamedSplit, split
 from spikesim.datasets.events import Events
 from spikesim.datasets.folder import RecordingFiles, Transform
-from spikesim.errors import ConfigError, EventError
+from spikesim.errors import ConfigError, DatasetError, EventError
 
 
 class CatalogDataset(RecordingFiles):
@@ -103,8 +103,8 @@ def load(
         The recordings with their labels.
 
     Raises:
-        ConfigError: the name, part or protocol is not known.
-        DatasetError: the dataset does not lie there, or lacks what the protocol asks for.
+        ConfigError: the name, part or protocol is not known, or no validation part was set aside.
+        DatasetError: the dataset does not lie there, lacks what the protocol asks for, or has nothing in this part.
 
     Example:
         >>> import tempfile
@@ -118,11 +118,15 @@ def load(
     entry = entry_of(name)
     if split not in (*PARTS, "all"):
         raise ConfigError(f"split is {split!r}; expected one of {', '.join(PARTS)} or all")
+    if transform is not None and (isinstance(transform, type) or not callable(transform)):
+        raise ConfigError(f"transform is {transform!r}; expected a callable for each recording, such as Frames(10)")
     folder = Path(root).expanduser()
     if download and entry.found(folder) is None:
         download_with_tonic(entry, folder)
     layout, listing = entry.require(folder)
     made = _split(entry, listing, protocol, validation, seed)
+    if split != "all" and not len(made.parts[split]):
+        raise _empty(split, made, folder)
     return CatalogDataset(entry, layout, listing, made, split, transform)
 
 
@@ -132,13 +136,25 @@ def entry_of(name: str) -> Entry:
     >>> entry_of("DVS-Gesture").name
     'dvsgesture'
     """
-    plain = "".join(c for c in name.lower() if c.isalnum())
-    found = next((e for e in CATALOG.values() if plain in (e.name, (e.tonic or "").lower(), *e.aliases)), None)
+    plain = "".join(c for c in str(name).lower() if c.isalnum())
+    found = next((e for e in CATALOG.values() if plain in (e.name, (e.tonic or e.name).lower(), *e.aliases)), None)
     if found is None and plain in LEFT_OUT:
         raise ConfigError(f"{name} is not in the catalogue: {LEFT_OUT[plain]}")
     if found is None:
         raise ConfigError(f"dataset is {name!r}; expected one of {', '.join(CATALOG)}")
     return found
+
+
+def _empty(part: str, made: NamedSplit, root: Path) -> ConfigError | DatasetError:
+    if part == "validation":
+        return ConfigError(
+            f"there are no validation recordings in {made}; set a share of the training ones aside, with the same "
+            "number for all parts: load(..., validation=0.1)"
+        )
+    return DatasetError(
+        f"there are no {part} recordings in {made}; put the missing ones into {root}, or choose another protocol "
+        "or a smaller validation share"
+    )
 
 
 def _split(entry: Entry, listing: Listing, protocol: str | None, validation: float, seed: int) -> NamedSplit:

@@ -7,13 +7,13 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spikesim.datasets.catalog.recording import Listing, Recording
+from spikesim.datasets.catalog.remembered import remembered
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
 from spikesim.datasets.formats.spikes import BROKEN
@@ -63,7 +63,7 @@ def read(recording: Recording, sensor_size: SensorSize) -> Events:
     return Events.from_columns(x, none, seconds, none + 1, sensor_size, time_unit="s", rounding="nearest")
 
 
-@lru_cache(maxsize=4)
+@remembered(4)
 def _opened(path: Path, process: int) -> Any:
     """The open file of this process: HDF5 handles do not survive a fork."""
     import h5py

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from spikesim.datasets.catalog.recording import Recording
+from spikesim.datasets.catalog.remembered import remembered
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
 from spikesim.datasets.formats import SpikeFile, read_bin, read_events
@@ -49,8 +51,8 @@ def spike_row(recording: Recording, sensor_size: SensorSize) -> Events:
     return _spikes(recording.path, sensor_size)[recording.row or 0]
 
 
-@lru_cache(maxsize=8)
-def _spikes(path: Any, sensor_size: SensorSize) -> SpikeFile:
+@remembered(8)
+def _spikes(path: Path, sensor_size: SensorSize) -> SpikeFile:
     return SpikeFile(path, sensor_size)
 
 

@@ -8,13 +8,13 @@ fire at one pixel.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.catalog.recording import Listing, Recording
+from spikesim.datasets.catalog.remembered import remembered
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.events import Events
 from spikesim.errors import EventFileError
@@ -85,7 +85,7 @@ def _checked(labels: Path, images: Path) -> NDArray[np.uint8]:
     return found
 
 
-@lru_cache(maxsize=4)
+@remembered(4)
 def _array(path: Path, magic: int) -> NDArray[np.uint8]:
     """An IDX file of bytes: a magic number, as many sizes as its last byte says, and the values."""
     try:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spikesim.datasets.catalog.recording import Listing, Recording
 from spikesim.datasets.counter import order_of
 from spikesim.datasets.split import random_split
+from spikesim.datasets.transforms.settings import check_seed
 from spikesim.errors import ConfigError, DatasetError
 
 PARTS = ("train", "validation", "test")
@@ -123,7 +124,7 @@ def split(
         seed: of everything that is drawn.
 
     Raises:
-        ConfigError: the rule is not known, or the share no number from 0 to below 1.
+        ConfigError: the rule is not known, the share no number from 0 to below 1, or the seed no whole number.
         DatasetError: the dataset does not tell what the rule asks for.
 
     Example:
@@ -136,8 +137,13 @@ def split(
     recordings = listing.recordings
     if protocol not in rules:
         raise ConfigError(f"protocol is {protocol!r}; expected one of {', '.join(rules)}")
-    if not 0.0 <= validation < 1.0:
-        raise ConfigError(f"validation is {validation}; expected a share of the training recordings, 0 to below 1")
+    check_seed(seed)
+    if (
+        not isinstance(validation, (int, float, np.number))
+        or isinstance(validation, bool)
+        or not 0.0 <= validation < 1.0
+    ):
+        raise ConfigError(f"validation is {validation!r}; expected a share of the training recordings, 0 to below 1")
     if protocol == "official" and not any(r.group for r in recordings):
         raise DatasetError("the recordings do not lie in official parts; choose another protocol")
     test = rules[protocol](recordings, seed)

@@ -34,3 +34,12 @@ def check_probability(name: str, value: Any) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value <= 1:
         raise ConfigError(f"{name} is {value!r}; expected a probability from 0 to 1")
+
+
+def check_seed(value: Any) -> None:
+    """Refuse what is no whole number.
+
+    >>> check_seed(-3)
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ConfigError(f"seed is {value!r}; expected a whole number")

@@ -117,7 +117,14 @@ def doctor(
     if dataset.entry.note:
         table.add_row("note", dataset.entry.note)
     Console().print(table)
-    report = {"name": dataset.entry.name, "layout": dataset.layout.name, "split": str(dataset.split), **asdict(found)}
+    on_share = found.on_share if found.on_share == found.on_share else None  # JSON has no NaN
+    report = {
+        "name": dataset.entry.name,
+        "layout": dataset.layout.name,
+        "split": str(dataset.split),
+        **asdict(found),
+        "on_share": on_share,
+    }
     write(json_path, {"schema": 1, **report, "shared": [leak._asdict() for leak in shared]})
     if not found.sound:
         raise CheckFailed(f"{len(found.findings) + len(found.unreadable)} findings in {root}; the table says which")

@@ -45,9 +45,9 @@ def info(
         return
     from spikesim.datasets import load
 
-    parts = {part: load(what, root, part, protocol=protocol) for part in ("train", "validation", "test")}
-    split = str(next(iter(parts.values())).split)
-    _counted({"path": str(root), "name": what, "split": split}, {k: v for k, v in parts.items() if len(v)}, json_path)
+    split = load(what, root, "all", protocol=protocol).split
+    parts = {part: load(what, root, part, protocol=protocol) for part, indices in split.parts.items() if len(indices)}
+    _counted({"path": str(root), "name": what, "split": str(split)}, dict(parts), json_path)
 
 
 def _known(name: str, json_path: Path | None) -> None:

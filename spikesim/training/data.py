@@ -89,16 +89,16 @@ class EventDataModule(lightning.LightningDataModule):
             raise ConfigError(f"{whole.entry.name} has no classes to train on ({whole.entry.note})")
         published = len(whole.split.parts["validation"]) > 0
         held = 0.0 if published else config.val_fraction
+        made = load(name, config.data, "all", protocol=config.protocol, validation=held, seed=seed).split
+        self._refuse_empty({part: len(indices) for part, indices in made.parts.items()}, len(whole))
         parts = {
             "training" if part == "train" else part: load(
                 name, config.data, part, protocol=config.protocol, validation=held, seed=seed
             )
             for part in ("train", "validation", "test")
         }
-        self._refuse_empty({part: len(recordings) for part, recordings in parts.items()}, len(whole))
         frames = Frames(config.timesteps, by=config.frames)
         self._parts = {part: FrameDataset(recordings, frames) for part, recordings in parts.items()}
-        made = parts["training"].split
         self.classes = whole.classes
         self.digest = made.digest
         self.shape = self._parts["training"].x.shape[2:]

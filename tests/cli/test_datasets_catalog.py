@@ -19,6 +19,14 @@ def test_doctor_tells_what_is_odd_and_fails(spikesim, recordings, tmp_path):
     assert any("60000 were published" in finding for finding in report["findings"])
 
 
+def test_doctor_reports_recordings_none_of_which_can_be_read(spikesim, tmp_path):
+    (tmp_path / "Train" / "0").mkdir(parents=True)
+    (tmp_path / "Train" / "0" / "1.bin").write_bytes(b"cut")
+    code, _, _ = spikesim("datasets", "doctor", "nmnist", tmp_path, "--json", tmp_path / "d.json")
+    report = json.loads((tmp_path / "d.json").read_text(), parse_constant=lambda name: 1 / 0)
+    assert code == 3 and report["on_share"] is None and list(report["unreadable"]) == ["1.bin"]
+
+
 def test_preview_draws_one_recording(spikesim, recordings, tmp_path):
     code, shown, _ = spikesim(
         "datasets", "preview", "nmnist", recordings, "--index", "3", "--output", tmp_path / "p.png"

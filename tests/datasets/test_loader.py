@@ -216,3 +216,51 @@ def test_recordings_without_events_are_named(tmp_path, caplog):
     framed = FrameDataset(train, Frames(4))
     assert framed.x[3].sum() == 0
     assert f"1 of 16 recordings hold no event and give empty frames: {train.files[3]}" in caplog.text
+
+
+SAMPLES = [(np.ones((2, 1, 3, 3), np.uint8), 0)] * 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"batch_size": "4"}, "batch_size is '4'"),
+        ({"batch_size": 2.5}, "batch_size is 2.5"),
+        ({"batch_size": True}, "batch_size is True"),
+        ({"num_workers": "2"}, "num_workers is '2'"),
+        ({"seed": None}, "seed is None"),
+        ({"seed": "0"}, "seed is '0'"),
+        ({"dataset": None}, "dataset is a NoneType"),
+        ({"dataset": iter(SAMPLES)}, "dataset is a list_iterator"),
+    ],
+)
+def test_wrong_options_are_named(wrong, match):
+    with pytest.raises(ConfigError, match=match):
+        event_loader(**{"dataset": SAMPLES, "batch_size": 2, "shuffle": False, "seed": 0, **wrong})
+
+
+def test_whole_numbers_of_numpy_are_taken():
+    loader = event_loader(SAMPLES, np.int64(2), shuffle=False, seed=np.int64(-3), num_workers=np.int64(0))
+    assert [batch.x.shape[1] for batch in loader] == [2, 1]
+
+
+class Gives:
+    def __init__(self, made):
+        self.made = made
+
+    def on_batch(self, x, keys):
+        return self.made(x)
+
+
+@pytest.mark.parametrize("made", [lambda x: x[:1], lambda x: x[:, :1], lambda x: None, lambda x: x[..., 0]])
+def test_an_augmentation_that_changes_steps_or_samples_is_named(made):
+    with pytest.raises(ShapeError, match=r"augment <.*Gives.*expected \[T, N, C, H, W\] with the same T and N"):
+        next(iter(event_loader(SAMPLES, 2, shuffle=False, seed=0, augment=Gives(made))))
+
+
+@pytest.mark.parametrize("sample", [SAMPLES[0][0], (*SAMPLES[0], 1), None])
+def test_a_sample_that_is_no_pair_is_named(sample):
+    with pytest.raises(ShapeError, match=r"sample 0 of the dataset is a .*expected a pair of frames and label"):
+        next(iter(event_loader([sample], 1, shuffle=False, seed=0)))
+    with pytest.raises(ShapeError, match="sample 0 of the dataset is a"):
+        FrameDataset([sample], None)

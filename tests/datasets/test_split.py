@@ -49,3 +49,12 @@ def test_bad_fractions(shares):
 def test_bad_labels():
     with pytest.raises(ShapeError, match="labels have shape"):
         random_split([[0, 1]], (1.0,), seed=0)
+
+
+def test_what_is_no_share_or_seed_is_named():
+    for fractions in (0.5, "ab", None, [0.5, None]):
+        with pytest.raises(ConfigError, match="fractions are"):
+            random_split([0, 1], fractions, 0)
+    for seed in (None, "0", 1.5, True):
+        with pytest.raises(ConfigError, match="seed is"):
+            random_split([0, 1], (0.5, 0.5), seed)

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import time
@@ -12,10 +13,10 @@ import time
 import numpy as np
 import pytest
 
-from spikesim.datasets import CachedFrames, FrameDataset, Frames
+from spikesim.datasets import CachedFrames, FrameDataset, Frames, load
 from spikesim.datasets.cache import cache_entries, clear_cache, failures, folder, locks, upkeep, verify_cache
 from spikesim.datasets.cache import entry as entry_files
-from spikesim.errors import CacheError, ConfigError
+from spikesim.errors import CacheError, ConfigError, DatasetError
 
 FRAMES = Frames(2)
 
@@ -273,3 +274,14 @@ def test_the_usual_folder_follows_the_variable(train, root, monkeypatch):
     monkeypatch.setenv("SPIKESIM_CACHE_DIR", str(root))
     assert CachedFrames(train, FRAMES).path.parent == root / "frames"
     assert len(cache_entries()) == 1
+
+
+def test_recordings_that_change_while_they_are_framed_are_not_kept(recordings, root, tmp_path):
+    shutil.copytree(recordings, tmp_path / "data")
+    dataset = load("nmnist", tmp_path / "data")
+    last, content = dataset.files[-1], dataset.files[-1].read_bytes()
+    with pytest.raises(DatasetError, match="changed while they were framed; nothing was kept"):
+        CachedFrames(dataset, Frames(2), root=root, advance=lambda done: last.write_bytes(content[:-5]))
+    last.write_bytes(content)
+    whole = CachedFrames(dataset, Frames(2), root=root)
+    assert np.array_equal(whole.steps, FrameDataset(load("nmnist", recordings), Frames(2)).steps)

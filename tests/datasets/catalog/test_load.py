@@ -1,9 +1,11 @@
 """Datasets by name: every layout, one order, named splits, clear refusals."""
 
+import shutil
+
 import numpy as np
 import pytest
 
-from spikesim.datasets import Events, load, write_bin, write_events
+from spikesim.datasets import Events, Frames, load, write_bin, write_events
 from spikesim.datasets.catalog import CATALOG, Listing, Recording, entry_of, leaks, split
 from spikesim.datasets.catalog.splits import at_random, by_subject, first_of_each_class, official
 from spikesim.datasets.formats.spikes import write_spikes
@@ -31,8 +33,9 @@ def _nmnist(root, per_class=3):
 def test_names_are_found_however_they_are_written():
     for name in ("nmnist", "N-MNIST", "DVS Gesture", "CIFAR10-DVS", "N-Caltech101", "ASL-DVS", "DVS-Lip"):
         assert entry_of(name).name in CATALOG
-    with pytest.raises(ConfigError, match="expected one of nmnist"):
-        entry_of("imagenet")
+    for other in ("imagenet", "", "-", None):
+        with pytest.raises(ConfigError, match="expected one of nmnist"):
+            entry_of(other)
 
 
 def test_nmnist_in_natural_order_with_official_parts(tmp_path):
@@ -167,6 +170,55 @@ def test_what_is_not_there_is_named_with_what_was_expected(tmp_path):
         load("cifar10dvs", tmp_path)
     with pytest.raises(ConfigError, match="split is 'valid'"):
         load("nmnist", tmp_path, "valid")
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    _nmnist(tmp_path)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+    with pytest.raises(DatasetError, match=r"cannot be looked into.*Permission denied"):
+        load("nmnist", tmp_path)
+
+
+def test_a_part_without_recordings_is_refused(tmp_path):
+    _nmnist(tmp_path)
+    with pytest.raises(ConfigError, match=r"no validation recordings in official \(6 train, 2 test.*validation=0\.1"):
+        load("nmnist", tmp_path, "validation")
+    with pytest.raises(DatasetError, match=r"no train recordings in official \(6 validation"):
+        load("nmnist", tmp_path, validation=0.99)
+    shutil.rmtree(tmp_path / "Test")
+    assert len(load("nmnist", tmp_path)) == len(load("nmnist", tmp_path, "all")) == 6
+    with pytest.raises(DatasetError, match="no test recordings in official"):
+        load("nmnist", tmp_path, "test")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"validation": "0.1"}, "validation is '0.1'"),
+        ({"seed": None}, "seed is None; expected a whole number"),
+        ({"seed": 1.5}, "seed is 1.5"),
+        ({"transform": "frames"}, "transform is 'frames'"),
+        ({"transform": Frames}, "transform is <class"),
+    ],
+)
+def test_wrong_options_are_named(tmp_path, wrong, match):
+    _nmnist(tmp_path)
+    with pytest.raises(ConfigError, match=match):
+        load("nmnist", tmp_path, **{"validation": 0.1, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("dvsgesture", "DvsGesture/trials_to_train.txt"), ("3et", "ThreeET_Eyetracking/train_files.txt")]
+)
+def test_a_list_of_files_that_is_no_text_is_named(tmp_path, name, file):
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DatasetError, match=r"\.txt: cannot be read"):
+        load(name, tmp_path)
 
 
 def test_a_bad_recording_is_named(tmp_path):
