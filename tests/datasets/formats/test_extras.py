@@ -75,7 +75,8 @@ import resource, sys
 from spikesim.datasets import Events, write_events
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 n = 5000
-events = Events.from_columns([k % 346 for k in range(n)], [k * 7 % 260 for k in range(n)], range(n), [0] * n, (346, 260, 2))
+x, y = [k % 346 for k in range(n)], [k * 7 % 260 for k in range(n)]
+events = Events.from_columns(x, y, range(n), [0] * n, (346, 260, 2))
 try:
     write_events(sys.argv[1], events)
 except OSError as error:
