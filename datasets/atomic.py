@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ def whole_file(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[P
         suffix: the ending of the temporary name.
 
     Raises:
-        OSError: the folder is missing, full or not writable.
+        OSError: the folder is missing, full or not writable, or the path is a device or a pipe.
 
     Example:
         >>> import tempfile
@@ -33,6 +34,9 @@ def whole_file(path: str | os.PathLike[str], suffix: str = ".tmp") -> Iterator[P
         ['a.txt']
     """
     target = Path(path)
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        # Renaming would put a file in place of /dev/null or of somebody's pipe.
+        raise OSError(errno.EINVAL, "it is a device or a pipe; expected the name of a file")
     # Process and thread make the name unique without mkstemp, whose files only the owner can read.
     scratch = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}{suffix}")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def check_sensor_size(sensor_size: Any) -> SensorSize:
         (34, 34, 2)
     """
     try:
-        width, height, polarities = (int(size) for size in sensor_size)
+        width, height, polarities = (operator.index(size) for size in sensor_size)
     except (TypeError, ValueError) as error:
         raise EventError(
             f"sensor_size is {sensor_size!r}; expected three integers (width, height, polarities), "

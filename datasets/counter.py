@@ -7,11 +7,14 @@ https://doi.org/10.1145/2714064.2660195); it is ours, so a new numpy cannot chan
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from spikesim.errors import ConfigError
 
 _MASK = 2**64 - 1
 
@@ -125,6 +128,9 @@ def key_of(seed: int, *stream: int) -> np.uint64:
     Returns:
         A key for :func:`bits_at`, :func:`uniform_at`, :func:`normal_at` and :func:`order_of`.
 
+    Raises:
+        ConfigError: one of them is no whole number.
+
     Example:
         >>> from spikesim.datasets.counter import key_of
         >>> len({int(key_of(0, 1, 2)), int(key_of(0, 1, 2)), int(key_of(0, 2, 1))})
@@ -132,7 +138,11 @@ def key_of(seed: int, *stream: int) -> np.uint64:
     """
     key = np.uint64(0)
     for part in (seed, *stream):
-        key = np.uint64(bits_at(key, np.uint64(part & _MASK)))
+        try:
+            whole = operator.index(part)  # NumPy's integers do not take the mask
+        except TypeError as error:
+            raise ConfigError(f"a seed, or what it is combined with, is {part!r}; expected a whole number") from error
+        key = np.uint64(bits_at(key, np.uint64(whole & _MASK)))
     return key
 
 

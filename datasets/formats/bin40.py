@@ -80,7 +80,12 @@ def encode_bin(events: Events) -> bytes:
     x, y, t = events.x, events.y, events.t
     _refuse(x > 255, "x", x, "at most 255")
     _refuse((y > 255) | (y == _OVERFLOW_ROW), "y", y, f"at most 255 and not {_OVERFLOW_ROW}")
-    _refuse(t >= _LARGEST_US, "t", t, "below 2**32 us: shift the recording to start at 0 or cut it")
+    _refuse(
+        t >= _LARGEST_US,
+        "t",
+        t,
+        "below 2**32 us: shift the recording to start at 0 (transforms.TimeAlignment) or cut it",
+    )
     # Overflow records needed before each event; they only ever add up.
     before = np.maximum.accumulate(np.maximum(0, -((_FIELD_US - 1 - t) // _OVERFLOW_US)))
     low = t - before * _OVERFLOW_US

@@ -101,7 +101,7 @@ def write(path: Path, events: Events) -> None:
         worst = int(np.argmax(far))
         raise EventError(
             f"event {worst} has t = {int(events.t[worst])}, too long after the one before it: an event stream takes a "
-            "byte for every 127 us; shift the recording to start at 0"
+            "byte for every 127 us; shift the recording to start at 0 (transforms.TimeAlignment)"
         )
     width, height, _ = events.sensor_size
     ends = np.cumsum(far + _SIZE)

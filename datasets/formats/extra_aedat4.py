@@ -7,6 +7,7 @@ which is how damage is given its place.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ _MARK = b"#!AER-DAT4.0"
 _LEAD = len(_MARK) + 2
 _PACKET = struct.Struct("<iI")
 _STORE = 10_000
+_MOST_EACH, _MOST_ELSE = 17, 2**16  # bytes of an event that nothing compresses, and of headers and tables
 
 
 def chunks(source: Source) -> Iterator[Chunk]:
@@ -90,9 +92,9 @@ def write(path: Path, events: Events) -> None:
             "use events.in_time_order()"
         )
     width, height, _ = events.sensor_size
-    # The library ends the process where it cannot open the file, and wants this ending.
+    # The library wants this ending.
     with whole_file(path, ".aedat4") as scratch:
-        scratch.touch()
+        _take_room(scratch, _MOST_EACH * len(events) + _MOST_ELSE)
         config = dv.io.MonoCameraWriter.EventOnlyConfig("spikesim", (width, height))
         writer = dv.io.MonoCameraWriter(str(scratch), config)
         for first in range(0, len(events), _STORE):
@@ -103,6 +105,14 @@ def write(path: Path, events: Events) -> None:
                 store.push_back(*row)
             writer.writeEvents(store)
         del writer  # closes the file
+
+
+def _take_room(scratch: Path, count: int) -> None:
+    """Find out whether the file can be opened, and whether so many bytes fit; if not, the library ends the process."""
+    with open(scratch, "wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, count)
+            file.truncate(0)
 
 
 AEDAT4 = Format("aedat4", "AEDAT 4 (iniVation DV)", (".aedat4",), looks_like, chunks, write, extra="aedat4")

@@ -65,7 +65,8 @@ def refuse_above(what: str, name: str, values: NDArray[Any], limit: int) -> None
     if bad.any():
         first = int(np.argmax(bad))
         raise EventError(
-            f"event {first} has {name} = {int(values[first])}, which {what} cannot hold; expected below {limit}"
+            f"event {first} has {name} = {int(values[first])}, which {what} cannot hold; expected below {limit}: "
+            + ("shift the recording to start at 0 (transforms.TimeAlignment) or cut it" if name == "t" else "crop it")
         )
 
 

@@ -130,6 +130,17 @@ class PixelModel:
             raise ConfigError(f"preset {name!r} was given {', '.join(changes)}: {error}") from error
 
 
+def model_or_default(model: PixelModel | None) -> PixelModel:
+    """The model that is given, or the default one; anything else, such as the name of a preset, is refused.
+
+    >>> model_or_default(None).threshold
+    0.3
+    """
+    if model is not None and not isinstance(model, PixelModel):
+        raise ConfigError(f'model is {model!r}; expected a PixelModel, such as PixelModel.preset("clean")')
+    return model or PixelModel()
+
+
 def _number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and bool(np.isfinite(value))
 

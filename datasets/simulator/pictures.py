@@ -189,7 +189,7 @@ def rotate(
         >>> motion.flow(0, 1)[0, :, 12, 20].round(3).tolist()        # 8.5 to the right, 0.5 below the middle
         [-1.0, 17.0]
     """
-    if not np.isfinite(rate):
+    if not isinstance(rate, (int, float, np.number)) or not np.isfinite(rate):
         raise ConfigError(f"rate is {rate!r}; expected radians per second")
     times = frame_times(duration_us, fps)
     return move_picture(

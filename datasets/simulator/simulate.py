@@ -11,7 +11,7 @@ from spikesim.datasets.counter import key_of
 from spikesim.datasets.events import Events
 from spikesim.datasets.simulator.camera import NOISE_STREAM
 from spikesim.datasets.simulator.light import Encoding
-from spikesim.datasets.simulator.model import PixelModel
+from spikesim.datasets.simulator.model import PixelModel, model_or_default
 from spikesim.datasets.simulator.share import with_share
 from spikesim.datasets.simulator.stream import EventSimulator
 from spikesim.errors import EventError
@@ -61,7 +61,7 @@ def simulate_events(
         >>> simulate_events(brighter, [0, 1000], model).t.tolist()
         [400, 800]
     """
-    model = model or PixelModel()
+    model = model_or_default(model)
     simulator = EventSimulator(replace(model, noise=0.0), seed=seed, encoding=encoding, threads=threads)
     if np.ndim(times_us) == 1 and len(np.asarray(times_us)) == 0:
         raise EventError(f"frames have shape {np.shape(frames)}; expected [F, H, W] with at least one frame")

@@ -15,7 +15,7 @@ from spikesim.datasets.counter import key_of
 from spikesim.datasets.events import Events
 from spikesim.datasets.simulator.camera import SHOT_STREAM, Camera, Standing, keys_of
 from spikesim.datasets.simulator.light import Encoding, Light, as_light, check_frames
-from spikesim.datasets.simulator.model import PixelModel
+from spikesim.datasets.simulator.model import PixelModel, model_or_default
 from spikesim.datasets.simulator.pixel import LARGEST_SPAN_US, TIME, fill
 from spikesim.errors import ConfigError, EventError, StateError
 
@@ -91,7 +91,7 @@ class EventSimulator:
     def __init__(
         self, model: PixelModel | None = None, *, seed: int = 0, encoding: Encoding = "auto", threads: int = 1
     ) -> None:
-        self.model = model or PixelModel()
+        self.model = model_or_default(model)
         if self.model.noise:
             raise ConfigError(
                 f"PixelModel noise is {self.model.noise}, a share of all signal events, which are known only at the "

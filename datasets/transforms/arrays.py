@@ -26,6 +26,7 @@ class NumpyAsType:
         dtype: a dtype, structured or not.
 
     Raises:
+        ConfigError: no dtype.
         EventError: a field that the events do not have, or rows that do not fit the fields.
 
     Example:
@@ -36,6 +37,14 @@ class NumpyAsType:
     """
 
     dtype: DTypeLike
+
+    def __post_init__(self) -> None:
+        try:
+            np.dtype(self.dtype)
+        except TypeError as error:
+            raise ConfigError(
+                f"dtype is {self.dtype!r}; expected one of NumPy's, such as 'float32' ({error})"
+            ) from error
 
     def __call__(self, events: Any) -> NDArray[Any]:
         """Convert one array.

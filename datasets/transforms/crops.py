@@ -13,6 +13,7 @@ from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.records import copied, kept_of
 from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
+from spikesim.datasets.transforms.settings import check_number
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError, EventError
 
@@ -29,7 +30,7 @@ class CropTime(EventTransform):
         max: in microseconds; None for no end.
 
     Raises:
-        ConfigError: ``max`` is before ``min``.
+        ConfigError: ``max`` is before ``min``, or one of them is no number.
 
     Example:
         >>> from spikesim.datasets import Events
@@ -44,6 +45,9 @@ class CropTime(EventTransform):
     reasons: ClassVar[tuple[str, ...]] = ("time",)
 
     def __post_init__(self) -> None:
+        check_number("min", self.min, -np.inf, np.inf, "microseconds")
+        if self.max is not None:
+            check_number("max", self.max, -np.inf, np.inf, "microseconds, or None for no end")
         if self.max is not None and self.max < self.min:
             raise ConfigError(f"max is {self.max} and min is {self.min}; expected min <= max, in microseconds")
 
@@ -84,8 +88,9 @@ def crop(data: NDArray[Any], left: int, top: int, width: int, height: int) -> ND
 
 def sides(name: str, size: Any) -> tuple[int, int]:
     """Width and height of a window, one number for both sides or two."""
-    pair = (size, size) if isinstance(size, (int, np.integer)) else tuple(size)[:2]
-    if len(pair) != 2 or not all(isinstance(s, (int, np.integer)) and s >= 1 for s in pair):
+    pair = tuple(size.tolist() if isinstance(size, np.ndarray) else size) if np.iterable(size) else (size, size)
+    whole = all(isinstance(s, (int, np.integer)) and not isinstance(s, bool) and 1 <= s < 2**15 for s in pair)
+    if len(pair) not in (2, 3) or not whole:  # three: a sensor size, as in Tonic
         raise ConfigError(f"{name}: size is {size!r}; expected one or two whole numbers of pixels")
     return int(pair[0]), int(pair[1])
 

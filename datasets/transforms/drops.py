@@ -12,9 +12,8 @@ from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.records import kept_of
 from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.settings import check_probability
+from spikesim.datasets.transforms.settings import check_numbers
 from spikesim.datasets.transforms.stream import Stream
-from spikesim.errors import ConfigError
 
 Range = float | tuple[float, float]
 
@@ -24,11 +23,7 @@ def check_range(name: str, value: Any) -> None:
 
     >>> check_range("p", (0.1, 0.5))
     """
-    low, high = value if isinstance(value, (tuple, list)) and len(value) == 2 else (value, value)
-    check_probability(name, low)
-    check_probability(name, high)
-    if low > high:
-        raise ConfigError(f"{name} is {value!r}; expected the smaller number first")
+    check_numbers(name, value, 0, 1, "a probability from 0 to 1")
 
 
 def drawn(value: Range, draw: Draw) -> float:

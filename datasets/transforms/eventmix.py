@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.mixing import Box, EventMixer, Region
-from spikesim.datasets.transforms.settings import check_whole
-from spikesim.errors import ConfigError
+from spikesim.datasets.transforms.settings import LARGEST, check_numbers, check_whole, ends_of
 
 _CELLS = 32  # along each axis, on which the level is found above which a mixture fills a given volume
 
@@ -92,12 +91,10 @@ class EventMix(EventMixer):
         fewest, most = self._range()
         check_whole("components", fewest, 1)
         check_whole("components", most, int(fewest))
-        low, high = self.widths
-        if not 0 < low <= high:
-            raise ConfigError(f"widths is {self.widths!r}; expected two positive shares, the smaller one first")
+        check_numbers("widths", self.widths, 1e-6, LARGEST, "two positive shares, the smaller one first")
 
     def _range(self) -> tuple[int, int]:
-        return (self.components, self.components) if not isinstance(self.components, tuple) else self.components
+        return ends_of("components", self.components)
 
     def region(self, box: Box, volume: float, draw: Draw) -> Region:
         """See :class:`EventMix`."""
@@ -105,7 +102,7 @@ class EventMix(EventMixer):
         count = int(draw.integers(fewest, most + 1, 1)[0])
         mixture = np.empty((count, 7))
         mixture[:, :4] = draw.uniform(4 * count).reshape(count, 4)
-        mixture[:, 4:] = draw.uniform(3 * count, *self.widths).reshape(count, 3)
+        mixture[:, 4:] = draw.uniform(3 * count, *ends_of("widths", self.widths)).reshape(count, 3)
         heights = np.sort(_on_cells(mixture, _CELLS))[::-1]
         filled = round(volume * len(heights))
         # An event may lie lower or higher than the middles of all cells.

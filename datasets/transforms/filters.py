@@ -12,11 +12,11 @@ from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.records import kept_of
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.settings import check_positive, check_whole
+from spikesim.datasets.transforms.settings import LARGEST, check_numbers, check_positive, check_whole
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
 
-_NEVER = -(2**62)  # no time of an event, and far enough from the ends of int64
+_NEVER = -(2**63)  # no time of an event
 
 
 @njit(cache=True, nogil=True)
@@ -90,7 +90,7 @@ def _refractory(data: Any, last: Any, period: Any, interval_rule: Any, keep: Any
         x, y, t = np.int64(event["x"]), np.int64(event["y"]), np.int64(event["t"])
         if not (0 <= x < width and 0 <= y < height):
             return -1 - i
-        passed = t - last[y, x] > period
+        passed = last[y, x] == _NEVER or t - last[y, x] > period
         if passed or interval_rule:
             last[y, x] = t
         keep[i] = passed
@@ -133,8 +133,7 @@ class RefractoryPeriod(EventTransform):
 
     def __post_init__(self) -> None:
         if isinstance(self.delta, (tuple, list)):
-            if len(self.delta) != 2 or not 0 <= self.delta[0] <= self.delta[1]:
-                raise ConfigError(f"delta is {self.delta!r}; expected microseconds, or two of them in ascending order")
+            check_numbers("delta", self.delta, 0, LARGEST, "microseconds, or two of them in ascending order")
         else:
             check_positive("delta", self.delta, "microseconds")
         if self.rule not in ("dead_time", "interval"):

@@ -13,9 +13,8 @@ from spikesim.datasets.records import copied
 from spikesim.datasets.transforms.base import Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
 from spikesim.datasets.transforms.pixels import at_live_pixels
-from spikesim.datasets.transforms.settings import check_whole
+from spikesim.datasets.transforms.settings import check_number, check_whole
 from spikesim.datasets.transforms.stream import Stream
-from spikesim.errors import ConfigError
 
 
 @njit(cache=True, nogil=True)
@@ -70,8 +69,7 @@ def check_angle(name: str, degrees: Any, limit: float) -> None:
 
     >>> check_angle("degrees", 30, 180)
     """
-    if isinstance(degrees, bool) or not isinstance(degrees, (int, float, np.number)) or not 0 <= degrees <= limit:
-        raise ConfigError(f"{name} is {degrees!r}; expected a largest angle from 0 to {limit:g} degrees")
+    check_number(name, degrees, 0, limit, f"a largest angle from 0 to {limit:g} degrees")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
@@ -68,7 +70,9 @@ class NDA(EventTransform):
         check_probability("flip", self.flip)
         if self.side is not None:
             check_positive("side", self.side, "pixels")
-        if not self.operations or not set(self.operations) <= set(_OPERATIONS):
+        if not (
+            np.iterable(self.operations) and len(tuple(self.operations)) and set(self.operations) <= set(_OPERATIONS)
+        ):
             raise ConfigError(f"operations is {self.operations!r}; expected some of {', '.join(_OPERATIONS)}")
         if self.strength > 5:
             raise ConfigError(f"strength is {self.strength}; expected 1 to 5, beyond which a shear has no angle")

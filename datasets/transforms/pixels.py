@@ -61,6 +61,15 @@ def silenced(raster: NDArray[Any], dead: NDArray[np.bool_]) -> NDArray[Any]:
     return kept
 
 
+def _are_pixels(given: Any) -> bool:
+    return np.iterable(given) and all(
+        np.iterable(pixel)
+        and len(tuple(pixel)) == 2
+        and all(isinstance(c, (int, np.integer)) and c >= 0 for c in pixel)
+        for pixel in given
+    )
+
+
 @dataclass(frozen=True)
 class DropPixel(EventTransform):
     """Drop all events of some pixels: given ones, or those that fire too often ("hot" pixels).
@@ -99,7 +108,7 @@ class DropPixel(EventTransform):
             )
         if self.hot_pixel_frequency is not None:
             check_positive("hot_pixel_frequency", self.hot_pixel_frequency, "events per second")
-        elif not all(len(pixel) == 2 and min(pixel) >= 0 for pixel in self.coordinates or ()):
+        elif not _are_pixels(self.coordinates):
             raise ConfigError(f"coordinates is {self.coordinates!r}; expected pairs (x, y) of whole numbers from 0 on")
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
@@ -118,7 +127,7 @@ class DropPixel(EventTransform):
 
     def _given(self, width: int, height: int) -> NDArray[np.bool_]:
         dead = np.zeros((height, width), np.bool_)
-        for x, y in self.coordinates or ():
+        for x, y in () if self.coordinates is None else self.coordinates:
             if x < width and y < height:
                 dead[y, x] = True
         return dead

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikesim.datasets.records import places
-from spikesim.errors import ConfigError
+from spikesim.errors import ConfigError, EventError
 
 Remainder = Literal["exact", "spikingjelly", "tonic"]
 Bounds = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+_MOST = 2**24  # slices: more are a gap in the recording, or another unit of time
 
 REMAINDERS = ("exact", "spikingjelly", "tonic")
 
@@ -82,6 +84,9 @@ def time_windows(
         start: time at which the first begins; None for the first event.
         end: time at which the recording ends; None for the last event.
 
+    Raises:
+        EventError: more than 2**24 windows.
+
     >>> import numpy as np
     >>> time_windows(np.array([0, 3, 6, 10]), 4, "exact", 0, False, None, None)[1].tolist()
     [2, 3, 4]
@@ -99,6 +104,11 @@ def time_windows(
         count = int(duration // stride) + 1  # the last event, too
     else:
         count = int(np.ceil(duration / stride))
+    if count > _MOST:
+        raise EventError(
+            f"windows of {window:g} us from {first} to {last} us are {count}; expected at most {_MOST}: take longer "
+            "windows, or look at the times (a gap, or another unit than microseconds)"
+        )
     begin = np.arange(max(count, 1)) * stride + first
     ends = begin + window if end is None or remainder == "tonic" else np.minimum(begin + window, end)
     cuts = places(t, ends)

@@ -11,8 +11,9 @@ from numba import njit
 from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.records import copied, in_order, joined
 from spikesim.datasets.transforms.base import Applied, EventTransform
+from spikesim.datasets.transforms.crops import sides
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.settings import check_positive, check_whole
+from spikesim.datasets.transforms.settings import LARGEST, check_number, check_positive, check_whole, ends_of
 from spikesim.datasets.transforms.stream import Stream
 from spikesim.errors import ConfigError
 
@@ -69,7 +70,9 @@ class SpatialJitter(EventTransform):
     random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (self.var_x >= 0 and self.var_y >= 0 and self.sigma_xy**2 <= self.var_x * self.var_y):
+        for name, least in (("var_x", 0), ("var_y", 0), ("sigma_xy", -LARGEST)):
+            check_number(name, getattr(self, name), least, LARGEST, "a variance from 0 on, or a finite covariance")
+        if self.sigma_xy**2 > self.var_x * self.var_y:
             raise ConfigError(
                 f"var_x, var_y, sigma_xy are {self.var_x!r}, {self.var_y!r}, {self.sigma_xy!r}; expected variances "
                 "from 0 on and a covariance with sigma_xy**2 <= var_x * var_y"
@@ -120,14 +123,16 @@ class Downsample(EventTransform):
 
     def __post_init__(self) -> None:
         check_positive("time_factor", self.time_factor, "times the time before")
-        for factor in self._factors((1, 1, 2)):
+        for factor in ends_of("spatial_factor", self.spatial_factor):
             check_positive("spatial_factor", factor, "times the coordinate before")
+        if self.target_size is not None:
+            sides("Downsample", self.target_size)
 
     def _factors(self, size: SensorSize) -> tuple[float, float]:
         if self.target_size is not None:
-            return self.target_size[0] / size[0], self.target_size[1] / size[1]
-        factor = self.spatial_factor
-        return (factor[0], factor[1]) if isinstance(factor, (tuple, list)) else (factor, factor)
+            width, height = sides("Downsample", self.target_size)
+            return width / size[0], height / size[1]
+        return ends_of("spatial_factor", self.spatial_factor)
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`Downsample`."""
@@ -138,7 +143,9 @@ class Downsample(EventTransform):
             if factor != 1:
                 _multiply(data[field], float(factor))
         size = (int(np.floor((width - 1) * across)) + 1, int(np.floor((height - 1) * down)) + 1)
-        return Applied(data, (), 0, (*(self.target_size or size), polarities))
+        if self.target_size is not None:
+            size = sides("Downsample", self.target_size)
+        return Applied(data, (), 0, (*size, polarities))
 
 
 @dataclass(frozen=True)
@@ -169,8 +176,9 @@ class UniformNoise(EventTransform):
     random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for number in self.n if isinstance(self.n, (tuple, list)) else (self.n,):
-            check_whole("n", number, 0)
+        low, high = ends_of("n", self.n)
+        check_whole("n", low, 0)
+        check_whole("n", high, int(low))
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`UniformNoise`; an empty recording has no span and stays empty."""

@@ -93,6 +93,8 @@ def _is_plain(array: NDArray[Any]) -> bool:
     kinds = [array.dtype[name].kind for name in FIELDS]
     if not (set(kinds[:3]) <= {"i", "u"} and kinds[3] in "iub" and array.dtype.isnative):
         return False
+    if array.dtype["t"] == np.uint64 and len(array) and array["t"].max() > 2**63 - 1:
+        return False  # what comes then says so
     p = array["p"]
     return kinds[3] == "b" or not _beyond_one_bit(p)
 

@@ -11,8 +11,10 @@ from numba import njit
 from spikesim.datasets.records import copied, in_order, kept_of
 from spikesim.datasets.transforms.base import Applied, EventTransform
 from spikesim.datasets.transforms.draw import Draw
+from spikesim.datasets.transforms.drops import drawn
+from spikesim.datasets.transforms.settings import LARGEST, check_number, check_numbers
 from spikesim.datasets.transforms.stream import Stream
-from spikesim.errors import ConfigError, EventError
+from spikesim.errors import EventError
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class TimeSkew(EventTransform):
         seed: where no pipeline gives one.
 
     Raises:
-        ConfigError: a factor that is not positive.
+        ConfigError: a factor that is not positive, or an offset that is no number.
         EventError: an event would come before time 0.
 
     Example:
@@ -70,14 +72,12 @@ class TimeSkew(EventTransform):
     random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        least = self.coefficient[0] if isinstance(self.coefficient, tuple) else self.coefficient
-        if not least > 0:
-            raise ConfigError(f"coefficient is {self.coefficient!r}; expected a positive factor or a range of them")
+        check_numbers("coefficient", self.coefficient, 1e-12, 1e12, "a positive factor or a range of them")
+        check_numbers("offset", self.offset, -LARGEST, LARGEST, "microseconds or a range of them")
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`TimeSkew`."""
-        factor = draw.number(*self.coefficient) if isinstance(self.coefficient, tuple) else self.coefficient
-        shift = draw.number(*self.offset) if isinstance(self.offset, tuple) else self.offset
+        factor, shift = drawn(self.coefficient, draw), drawn(self.offset, draw)
         data = copied(stream.data)
         first = int(_skew(data["t"], float(factor), float(shift)))
         if first >= 0:  # unsigned times would wrap around
@@ -113,7 +113,7 @@ class TimeJitter(EventTransform):
         seed: where no pipeline gives one.
 
     Raises:
-        ConfigError: ``std`` is negative.
+        ConfigError: ``std`` is negative or no number.
 
     Example:
         >>> from spikesim.datasets import Events
@@ -130,8 +130,7 @@ class TimeJitter(EventTransform):
     random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not self.std >= 0:
-            raise ConfigError(f"std is {self.std!r}; expected 0 or more microseconds")
+        check_number("std", self.std, 0, LARGEST, "0 or more microseconds")
 
     def apply(self, stream: Stream, draw: Draw) -> Applied:
         """See :class:`TimeJitter`."""

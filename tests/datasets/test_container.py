@@ -168,3 +168,12 @@ def test_selections_are_those_of_numpy():
         assert not got.data.flags.writeable
     with pytest.raises(IndexError):
         events.select(np.array([9]))
+
+
+@pytest.mark.parametrize(
+    "size", [(34.5, 34, 2), ("34", "34", "2"), (float("inf"), 34, 2), (34, 34), None, 34, (34, 34, 0)]
+)
+def test_a_sensor_of_no_whole_size_is_refused(size):
+    with pytest.raises(EventError, match="sensor_size is"):
+        Events.empty(size)
+    assert Events.empty(np.array([34, 34, 2])).sensor_size == (34, 34, 2)

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,6 +68,31 @@ def test_truncated_aedat4_names_the_packet(tmp_path):
     path.write_bytes(content[:end])
     with pytest.raises(EventError, match="event 1 has x = 345"):
         read_events(path, (34, 34, 2))
+
+
+_NO_ROOM = """
+import resource, sys
+from spikesim.datasets import Events, write_events
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+n = 5000
+x, y = [k % 346 for k in range(n)], [k * 7 % 260 for k in range(n)]
+events = Events.from_columns(x, y, range(n), [0] * n, (346, 260, 2))
+try:
+    write_events(sys.argv[1], events)
+except OSError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="the system cannot tell beforehand")
+def test_an_aedat4_without_room_for_it_is_an_error_and_leaves_the_old_file(tmp_path):
+    pytest.importorskip("dv_processing")
+    (tmp_path / "r.aedat4").write_bytes(b"old")
+    # The library ends its process when a disk is full.
+    command = [sys.executable, "-c", _NO_ROOM, str(tmp_path / "r.aedat4")]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert found.stdout.startswith("EventFileError") and "cannot be written" in found.stdout
+    assert os.listdir(tmp_path) == ["r.aedat4"] and (tmp_path / "r.aedat4").read_bytes() == b"old"
 
 
 def test_an_unsorted_recording_is_no_aedat4(tmp_path):

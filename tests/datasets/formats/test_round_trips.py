@@ -135,6 +135,14 @@ def test_an_interrupt_leaves_no_part(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_or_device_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "r.dat")
+    with pytest.raises(EventFileError, match="a device or a pipe"):
+        write_events(tmp_path / "r.dat", Events.empty((34, 34, 2)))
+    assert (tmp_path / "r.dat").is_fifo() and os.listdir(tmp_path) == ["r.dat"]
+
+
 def test_a_folder_that_is_missing(tmp_path):
     with pytest.raises(EventFileError, match=r"cannot be written .No such file"):
         write_events(tmp_path / "none" / "r.dat", Events.empty((34, 34, 2)))

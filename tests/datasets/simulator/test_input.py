@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikesim.datasets import PixelModel, simulate_events
+from spikesim.datasets import EventSimulator, PixelModel, simulate_events, simulate_stream
+from spikesim.datasets.simulator import rotate
 from spikesim.datasets.simulator.light import linear_picture, resized
 from spikesim.datasets.simulator.model import PRESETS
 from spikesim.errors import ConfigError, EventError
@@ -150,3 +151,20 @@ def test_presets_are_as_published_and_can_be_changed():
         PixelModel.preset("loud")
     with pytest.raises(ConfigError, match="loudness"):
         PixelModel.preset("noisy", loudness=3)
+
+
+@pytest.mark.parametrize("model", ["clean", 3, PixelModel], ids=str)
+def test_what_is_no_model_is_named(model):
+    frames = np.ones((2, 3, 3))
+    for simulate in (
+        lambda: simulate_events(frames, [0, 9], model),
+        lambda: EventSimulator(model),
+        lambda: next(iter(simulate_stream([(frames, [0, 9])], model))),
+    ):
+        with pytest.raises(ConfigError, match=r"expected a PixelModel, such as PixelModel.preset"):
+            simulate()
+
+
+def test_a_rate_is_a_number():
+    with pytest.raises(ConfigError, match="rate is 'fast'"):
+        rotate(np.ones((4, 4)), "fast")
