@@ -1,13 +1,10 @@
 """Prophesee's raw files against slow encoders, expelliarmus and, where it is installed, evt3."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles.checked_process import run_checked
 from oracles.event_files import recording
 from oracles.evt_files import evt2, evt3, evt21, header
 
@@ -155,6 +152,4 @@ def test_kernels_stay_inside_their_arrays(tmp_path):
         "        es._decode(r.integers(0, 254, 900 + cut, dtype=np.uint8), 0, *c)\n"
         "        es._decode(np.full(cut, 255, np.uint8), 0, *c)\n"
     )
-    # Another cache, or a kernel compiled without the check is taken.
-    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    run_checked(code, tmp_path)

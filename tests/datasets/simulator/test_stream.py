@@ -5,12 +5,12 @@ import os
 import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.checked_process import run_checked
 
 from spikesim.datasets import EventSimulator, PixelModel, simulate_events, simulate_stream
 from spikesim.datasets.simulator import camera, stream
@@ -211,11 +211,4 @@ for shape in ((20, 33, 31), (5, 1, 1), (4, 2, 300)):
 train, test = load_nmnist(generate_ndigits("made", samples=20))
 assert len(train[0][0]) > 1000
 """
-    environment = os.environ | {
-        "NUMBA_BOUNDSCHECK": "1",
-        "NUMBA_OPT": "0",  # compiles in half the time
-        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),  # else a kernel compiled without the check is taken
-    }
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert Path(tmp_path / "cache").exists()
+    run_checked(script, tmp_path)

@@ -1,9 +1,6 @@
 """Every kernel of the transforms runs once with Numba's bounds check."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from oracles.checked_process import run_checked
 
 SCRIPT = """
 import numpy as np
@@ -47,11 +44,4 @@ print("ran", len(tried))
 
 
 def test_no_kernel_leaves_its_arrays(tmp_path):
-    tests = Path(__file__).resolve().parents[2]
-    environment = os.environ | {
-        "NUMBA_BOUNDSCHECK": "1",
-        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),  # else a kernel compiled without the check is taken
-        "PYTHONPATH": os.pathsep.join([str(tests), *filter(None, [os.environ.get("PYTHONPATH")])]),
-    }
-    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and "ran" in done.stdout, done.stderr
+    assert "ran" in run_checked(SCRIPT, tmp_path)
