@@ -6,25 +6,42 @@ if __name__ == "converters":
     )
 
 from spikesim.converters.audit import Audit, AuditRow, audit
+from spikesim.converters.compare import Comparison, compare
 from spikesim.converters.convert import Converted, convert, load_converted
+from spikesim.converters.early_exit import EarlyExit, early_exit
+from spikesim.converters.fixed_points import gaussian_threshold, lloyd_threshold, ltb_threshold
 from spikesim.converters.folding import folded
 from spikesim.converters.histogram import Histogram
+from spikesim.converters.policies import NeuronPolicy, neuron_policy
 from spikesim.converters.report import ConversionReport
 from spikesim.converters.thresholds import maximum_threshold, mse_threshold, percentile_threshold
+from spikesim.converters.trained import QCFS, SlipReLU, prepare_qcfs
 from spikesim.converters.verdicts import Verdict
 
 __all__ = [
+    "QCFS",
     "Audit",
     "AuditRow",
+    "Comparison",
     "ConversionReport",
     "Converted",
+    "EarlyExit",
     "Histogram",
+    "NeuronPolicy",
+    "SlipReLU",
     "Verdict",
     "audit",
+    "compare",
     "convert",
+    "early_exit",
     "folded",
+    "gaussian_threshold",
+    "lloyd_threshold",
     "load_converted",
+    "ltb_threshold",
     "maximum_threshold",
     "mse_threshold",
+    "neuron_policy",
     "percentile_threshold",
+    "prepare_qcfs",
 ]

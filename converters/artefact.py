@@ -13,13 +13,18 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
+from spikesim.converters.parallel import ParallelIF
+from spikesim.converters.policies import half_threshold_if
 from spikesim.converters.proof import mixes_time, prove
 from spikesim.converters.report import ConversionReport
+from spikesim.converters.residual import ResidualIF
+from spikesim.converters.rules_resize import ZeroPad
 from spikesim.converters.running import Difference, RunningSum
+from spikesim.converters.settling import SettlingNetwork, TimedBias, steady_network
 from spikesim.converters.trace import place_of
 from spikesim.errors import CheckpointError
-from spikesim.neurons import IF
-from spikesim.nn import Constant, Mean, Network
+from spikesim.neurons import STBIF, BurstIF, TallyIF
+from spikesim.nn import Network
 from spikesim.viz import write_bytes, write_text
 
 _CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
@@ -35,9 +40,24 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     **{f"Conv{d}d": _CONV for d in "123"},
     **{f"ConvTranspose{d}d": (*_CONV, "output_padding") for d in "123"},
     **dict.fromkeys(["IF", "RunningSum", "Difference"], ()),
+    "STBIF": (),
+    "BurstIF": ("burst",),
+    "TallyIF": ("burst",),
+    "ParallelIF": ("steps",),
+    "Upsample": ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
+    "ZeroPad": ("padding",),
+    "ResidualIF": (),
+    "TimedBias": ("channels",),
 }
-_NEURONS: dict[str, Callable[[], nn.Module]] = {
-    "IF": partial(IF, threshold=1.0, initial={"v": 0.5}),
+_NEURONS: dict[str, Callable[..., nn.Module]] = {
+    "IF": half_threshold_if,
+    "STBIF": STBIF,
+    "BurstIF": partial(BurstIF, initial={"v": 0.5}),
+    "TallyIF": TallyIF,
+    "ParallelIF": ParallelIF,
+    "ZeroPad": ZeroPad,
+    "ResidualIF": ResidualIF,
+    "TimedBias": lambda channels: TimedBias(torch.zeros(channels)),
     "RunningSum": RunningSum,
     "Difference": Difference,
 }
@@ -60,8 +80,10 @@ class _Graph(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     timesteps: int
+    settles: bool = False
+    wait: int = 0
     weights_sha256: str
     nodes: list[_Node]
 
@@ -95,7 +117,8 @@ def save_converted(network: Network, report: ConversionReport, folder: str | Pat
     content = save(weights)
     nodes = [_describe(network.module, node) for node in network.module.graph.nodes]  # type: ignore[union-attr]
     digest = hashlib.sha256(content).hexdigest()
-    graph = _Graph(timesteps=report.timesteps, weights_sha256=digest, nodes=nodes)
+    settles = isinstance(network, SettlingNetwork)
+    graph = _Graph(timesteps=report.timesteps, settles=settles, wait=report.wait, weights_sha256=digest, nodes=nodes)
     write_bytes(Path(folder, _FILES[0]), content)
     write_text(Path(folder, _FILES[1]), graph.model_dump_json(indent=1))
     write_text(Path(folder, _FILES[2]), report.to_json())
@@ -134,15 +157,24 @@ network.json, report.json
         if hashlib.sha256(content).hexdigest() != graph.weights_sha256:
             raise CheckpointError(f"the weights in {folder} are damaged or belong to another network: save it again")
         module = _build(graph.nodes)
-        module.load_state_dict(load(content), assign=True)
+        values = load(content)
+        for name, value in values.items():
+            place, _, buffer = name.rpartition(".")
+            if buffer == "initial_v" and value.dim():  # potentials that were calibrated
+                module.get_submodule(place).initial_v = torch.empty_like(value)
+        module.load_state_dict(values, assign=True)
         prove(module)
-        encoder = Constant(graph.timesteps, hoist=not mixes_time(module))
+        network: Network
+        if graph.settles:
+            network = SettlingNetwork(module, graph.timesteps)
+        else:
+            network = steady_network(module, graph.timesteps, graph.wait, not mixes_time(module))
     except CheckpointError:
         raise
     except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"the converted network in {folder} cannot be read ({first}): save it again") from error
-    return Network(module, encoder=encoder, readout=Mean()).eval(), report
+    return network.eval(), report
 
 
 def _describe(root: nn.Module, node: fx.Node) -> _Node:

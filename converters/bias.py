@@ -9,22 +9,30 @@ error: at one or two steps a shift can otherwise do harm.
 from __future__ import annotations
 
 import operator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.flow import quantised_rate
 from spikesim.converters.linear import LINEAR, add_bias
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
+from spikesim.converters.policies import CONVERTED
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.dynamics import Neuron
-from spikesim.neurons import IF
 
 
 @torch.no_grad()
 def calibrate_biases(
-    ann: fx.GraphModule, snn: fx.GraphModule, theta: dict[str, Tensor], samples: Tensor, timesteps: int
+    ann: fx.GraphModule,
+    snn: fx.GraphModule,
+    theta: dict[str, Tensor],
+    samples: Tensor,
+    timesteps: int,
+    settled_at: int | None = None,
+    wait: int = 0,
 ) -> dict[str, float]:
     """Correct the biases of ``snn`` in place.
 
@@ -34,6 +42,9 @@ def calibrate_biases(
         theta: Thresholds by neuron name, ``[C]``.
         samples: A few inputs, ``[N, ...]``.
         timesteps: T.
+        settled_at: Largest tally of neurons that will settle, so that their rates are those of even spikes; None for
+            others, which are run.
+        wait: Steps before the T that count.
 
     Returns:
         Mean absolute shift per corrected layer, as a fraction of its threshold; ``"output"`` in the output's
@@ -52,15 +63,26 @@ def calibrate_biases(
         >>> sorted(calibrate_biases(ann, snn, theta, x, 4))
         ['output', 'relu_1']
     """
-    activations = _Activations(ann)
-    activations.run(samples)
-    corrector = _Corrector(snn, activations.found, theta, timesteps)
-    corrector.run(samples.expand(timesteps, *samples.shape).flatten(0, 1))
+    wanted = activations_of(ann, samples)
+    if settled_at is None:
+        corrector = Corrector(snn, wanted, theta, wait + timesteps, wait)
+        corrector.run(samples.expand(wait + timesteps, *samples.shape).flatten(0, 1))
+    else:
+        corrector = _Settled(snn, wanted, theta, timesteps, settled_at)
+        corrector.run(samples)
     return corrector.shifts
 
 
-def _channel_mean(x: Tensor) -> Tensor:
+def channel_mean(x: Tensor) -> Tensor:
+    """Mean of ``[N, C, ...]`` per channel, in double precision."""
     return x.transpose(0, 1).flatten(1).double().mean(1)
+
+
+def activations_of(ann: fx.GraphModule, samples: Tensor) -> dict[str, Tensor]:
+    """The activation of each Rectifier and the output of the ANN, by node name."""
+    activations = _Activations(ann)
+    activations.run(samples)
+    return activations.found
 
 
 class _Activations(fx.Interpreter):
@@ -78,53 +100,75 @@ class _Activations(fx.Interpreter):
         return result
 
 
-class _Corrector(fx.Interpreter):
+class Corrector(fx.Interpreter):
     """Runs the spiking graph over folded time, correcting each neuron's bias before going on."""
 
     def __init__(
-        self, module: fx.GraphModule, wanted: dict[str, Tensor], theta: dict[str, Tensor], timesteps: int
+        self, module: fx.GraphModule, wanted: dict[str, Tensor], theta: dict[str, Tensor], steps: int, wait: int = 0
     ) -> None:
         super().__init__(module)
-        self.wanted, self.theta, self.timesteps = wanted, theta, timesteps
+        self.wanted, self.theta, self.timesteps, self.wait = wanted, theta, steps, wait
         self.shifts: dict[str, float] = {}
 
     def run_node(self, n: fx.Node) -> Any:
-        if n.op == "call_module" and isinstance(self.fetch_attr(str(n.target)), IF):
-            return self._neuron(n)
+        """One node."""
+        if n.op == "call_module" and isinstance(self.fetch_attr(str(n.target)), CONVERTED):
+            return self.neuron(n)
         if n.op == "call_module" and isinstance(self.fetch_attr(str(n.target)), Neuron):
-            return self._fire(self.fetch_attr(str(n.target)), self.fetch_args_kwargs_from_env(n)[0][0])
+            return self.fire(self.fetch_attr(str(n.target)), self.fetch_args_kwargs_from_env(n)[0][0])
         result = super().run_node(n)
-        host = bias_host(self.module, n) if n.op == "output" else None
-        if host is not None:
-            shift = _channel_mean(self.wanted.pop(n.name)) - _channel_mean(result)
-            add_bias(host, shift)
-            self.shifts["output"] = shift.abs().mean().item()
+        if n.op == "output":
+            self.output(n, result)
         return result
 
-    def _neuron(self, n: fx.Node) -> Tensor:
+    def output(self, n: fx.Node, result: Tensor) -> None:
+        """Correct the bias of the output."""
+        host = bias_host(self.module, n)
+        if host is not None:
+            shift = channel_mean(self.wanted.pop(n.name)) - channel_mean(self.rate(result))
+            add_bias(host, shift)
+            self.shifts["output"] = shift.abs().mean().item()
+
+    def neuron(self, n: fx.Node) -> Tensor:
+        """Correct the bias of a neuron's layer; gives its spikes."""
         neuron = self.fetch_attr(str(n.target))
         current: Tensor = self.fetch_args_kwargs_from_env(n)[0][0]
-        spikes = self._fire(neuron, current)
+        spikes = self.fire(neuron, current)
         activation, host = self.wanted.pop(n.name), bias_host(self.module, n)
         if host is None:
             return spikes
         axes = [-1] + [1] * (current.dim() - 2)
         activation = activation / self.theta[n.name].to(activation).reshape(axes)
-        error = self._rate(spikes) - activation
-        shift = -_channel_mean(error)
-        shifted = self._fire(neuron, current + shift.to(current).reshape(axes))
-        worse = _channel_mean((self._rate(shifted) - activation) ** 2) >= _channel_mean(error**2)
+        error = self.rate(spikes) - activation
+        shift = -channel_mean(error)
+        shifted = self.fire(neuron, current + shift.to(current).reshape(axes))
+        worse = channel_mean((self.rate(shifted) - activation) ** 2) >= channel_mean(error**2)
         shift = shift.masked_fill(worse, 0.0)
         add_bias(host, shift)
         self.shifts[n.name] = shift.abs().mean().item()
         return torch.where(worse.reshape(axes), spikes, shifted)
 
-    def _fire(self, neuron: nn.Module, current: Tensor) -> Tensor:
+    def fire(self, neuron: nn.Module, current: Tensor) -> Tensor:
+        """Spikes ``[T*N, ...]`` for a current ``[T*N, ...]``."""
         spikes: Tensor = neuron(current.reshape(self.timesteps, -1, *current.shape[1:]))
         return spikes.flatten(0, 1)
 
-    def _rate(self, spikes: Tensor) -> Tensor:
-        return spikes.reshape(self.timesteps, -1, *spikes.shape[1:]).mean(0)
+    def rate(self, spikes: Tensor) -> Tensor:
+        """Spikes per step ``[N, ...]``, over the steps that count."""
+        return spikes.reshape(self.timesteps, -1, *spikes.shape[1:])[self.wait :].mean(0)
+
+
+class _Settled(Corrector):
+    """Runs the graph on rates: what neurons that settle will have sent."""
+
+    def __init__(
+        self, module: fx.GraphModule, wanted: dict[str, Tensor], theta: dict[str, Tensor], timesteps: int, most: int
+    ) -> None:
+        super().__init__(module, wanted, theta, 1)
+        self._rate_of = partial(quantised_rate, timesteps=timesteps, most=most)
+
+    def fire(self, neuron: nn.Module, current: Tensor) -> Tensor:
+        return self._rate_of(current) if isinstance(neuron, CONVERTED) else current
 
 
 def bias_host(graph: nn.Module, node: fx.Node) -> nn.Module | None:

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator
 from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, fx, nn
+from torch import nn
 
 import spikesim
 from spikesim.converters.artefact import load_network, save_converted
-from spikesim.converters.audit import audited
 from spikesim.converters.bias import calibrate_biases
-from spikesim.converters.data import Batches, inputs_of
-from spikesim.converters.folding import folding_error
-from spikesim.converters.measure import accuracy_over_time, firing_rates
-from spikesim.converters.observe import Observation, check_weights, observe
+from spikesim.converters.certificate import certify
+from spikesim.converters.data import Batches
+from spikesim.converters.layer_reports import layer_reports
+from spikesim.converters.measure import accuracy_over_time
+from spikesim.converters.policies import NeuronPolicy, neuron_policy
+from spikesim.converters.potential import calibrate_potentials
+from spikesim.converters.prepare import Prepared, prepare
 from spikesim.converters.proof import mixes_time, prove
-from spikesim.converters.report import ConversionReport, LayerReport
+from spikesim.converters.ranges import activation_ranges, cap_of
+from spikesim.converters.report import ConversionReport
 from spikesim.converters.scales import fold_scales
-from spikesim.converters.thresholds import Threshold, checked, parse_threshold, safe_thresholds
+from spikesim.converters.settling import SettlingNetwork, steady_network, time_biases
+from spikesim.converters.thresholds import Threshold, checked, parse_threshold
 from spikesim.converters.trace import own_randomness
-from spikesim.errors import CalibrationError, ConfigError, ConversionError, TimestepsError
-from spikesim.nn import Constant, Mean, Network
+from spikesim.errors import ConfigError, TimestepsError
+from spikesim.nn import Network
 
-_LIVE_VALUES = 2**26
+CHECKED = 32
+"""Calibration samples on which a converted network is checked."""
 
 
 class Converted(NamedTuple):
@@ -71,15 +73,18 @@ network.json, report.json
 
 
 def convert(
-    model: nn.Module,
-    calibration: Batches,
+    model: nn.Module | Prepared,
+    calibration: Batches = (),
     *,
     timesteps: int,
+    neuron: str | NeuronPolicy | None = None,
     threshold: str | Threshold = "mse",
     granularity: Literal["channel", "layer"] = "channel",
     calibrate_bias: bool = True,
     evaluate: Batches | None = None,
     bias_samples: int = 256,
+    exact: bool = False,
+    calibrate_potential: bool = False,
 ) -> Converted:
     """Convert a trained ANN to a spiking network of IF neurons with binary spikes.
 
@@ -88,14 +93,19 @@ def convert(
     changed.
 
     Args:
-        model: Takes one tensor ``[N, ...]``, returns one; ReLU, ReLU6, Hardtanh(0, c) as activations.
+        model: Takes one tensor ``[N, ...]``, returns one; ReLU, ReLU6, Hardtanh(0, c) as activations. Or what
+            :func:`~spikesim.converters.prepare.prepare` made of it, to convert it in several ways.
         calibration: Typical inputs, unlabelled: a tensor, or an iterable of tensors or ``(x, y)`` pairs, read once.
         timesteps: T, the number of time steps, for which the thresholds are optimal.
+        neuron: What stands for a ReLU, see :func:`neuron_policy`; ``"if"``, or ``"st_bif"`` with ``exact``.
         threshold: ``"mse"``, ``"max"``, ``"percentile(p)"``, or a function of a :class:`Histogram`.
         granularity: One threshold per ``"channel"`` or per ``"layer"``.
         calibrate_bias: Correct biases so that mean rates equal mean activations; uses no labels.
         evaluate: Labelled data ``(x, y)`` or a loader: accuracy at every t = 1..T goes into the report.
-        bias_samples: Largest number of calibration samples used for the biases and the firing rates.
+        bias_samples: Largest number of calibration samples used for the biases.
+        exact: Neurons that take spikes back run until nothing moves; the outputs are then those of the ANN with
+            quantised ReLUs, and the report holds a certificate that they are.
+        calibrate_potential: Give each neuron an initial potential of its own, after the biases; uses no labels.
 
     Returns:
         The network (``[N, ...] -> [N, ...]``) and the report.
@@ -122,116 +132,57 @@ def convert(
     timesteps = int(timesteps)
     if granularity not in ("channel", "layer"):
         raise ConfigError(f"granularity is {granularity!r}, but it must be 'channel' or 'layer'")
-    method, rule = parse_threshold(threshold, timesteps)
+    policy = neuron_policy(neuron or ("st_bif" if exact else "if"))
+    if exact and not policy.settles:
+        raise ConfigError(
+            f"neuron is {policy.name!r}, which does not take back what it has sent; exact=True needs 'st_bif' or "
+            "'multi_threshold'"
+        )
+    if calibrate_potential and (exact or policy.wait or policy.name == "parallel"):
+        raise ConfigError(
+            "calibrate_potential=True sets what a neuron holds before its first step, which means nothing to "
+            f"{'an exact network' if exact else repr(policy.name)}: leave it out"
+        )
+    method, rule = parse_threshold(threshold, policy.levels(timesteps))
     rule = partial(checked, rule) if callable(threshold) else rule
-    check_weights(model)
-    like = _like(model)
-    example, data = _first(calibration, like)
-    found, canonical = audited(model, example)
-    if canonical is None or not found.convertible:
-        raise ConversionError(found.refusal())
-    ann = canonical.graph
-    folding_error(model, ann, example)  # before the data are read
-    seen = observe(ann, data, _how_many(ann, timesteps, bias_samples), like)
-    error = folding_error(model, ann, seen.kept)
-    theta = _thresholds(ann, seen, rule, granularity)
-    with own_randomness(like):
-        snn = fold_scales(ann, example, theta)
+    ready = model if isinstance(model, Prepared) else prepare(model, calibration, bias_samples)
+    ann, seen, samples = ready.ann, ready.seen, ready.samples(timesteps)
+    theta = activation_ranges(ann, seen, rule, granularity)
+    learnt = sum(getattr(module, "trained", None) is not None for module in ann.modules())
+    method += f", {learnt} learnt" if learnt else ""
+    worth = {name: policy.worth(reach, timesteps, cap_of(ann, name)) for name, reach in theta.items()}
+    with own_randomness(ready.like):
+        snn = fold_scales(ann, ready.example, worth, partial(policy.build, timesteps))
     proof = prove(snn)
-    shifts = calibrate_biases(ann, snn, theta, seen.kept, timesteps) if calibrate_bias else {}
-    hoist = not mixes_time(snn)
-    network = Network(snn, encoder=Constant(timesteps, hoist=hoist), readout=Mean()).eval()
-    bias = f"channel means on {len(seen.kept)} samples, {len(shifts)} layers" if shifts else "none"
+    most, few = policy.tally(timesteps), samples[:CHECKED]
+    even = most if exact else None
+    shifts = calibrate_biases(ann, snn, worth, samples, timesteps, even, policy.wait) if calibrate_bias else {}
+    starts = calibrate_potentials(ann, snn, worth, samples, timesteps) if calibrate_potential else {}
+    hoist = not exact and not mixes_time(snn)
+    network: Network
+    if exact:
+        network = SettlingNetwork(time_biases(snn, ready.example, timesteps), timesteps).eval()
+    else:
+        network = steady_network(snn, timesteps, policy.wait, hoist)
+    bias = f"channel means on {len(samples)} samples, {len(shifts)} layers" if shifts else "none"
+    bias += "; initial potentials of every neuron" if starts else ""
     report = ConversionReport(
-        model=type(model).__name__,
+        model=ready.name,
         timesteps=timesteps,
+        wait=policy.wait,
+        neuron=policy.name,
         threshold=method,
         granularity=granularity,
         bias_calibration=bias,
         output_bias_shift=shifts.get("output"),
         calibration_samples=seen.samples,
-        folding_error=error,
+        folding_error=ready.folding_error,
         hoisted=hoist,
-        layers=_layers(ann, network, seen, theta, shifts),
+        layers=layer_reports(ann, network, seen, few, theta, worth, shifts, timesteps, most, policy.wait),
         proof=proof,
-        accuracy=None if evaluate is None else accuracy_over_time(ann, network, evaluate, like),
-        audit=found,
+        certificate=certify(network, few, timesteps, most) if exact else None,
+        accuracy=None if evaluate is None else accuracy_over_time(ann, network, evaluate, ready.like, policy.wait),
+        audit=ready.audit,
         versions={"spikesim": spikesim.__version__, "torch": torch.__version__},
     )
     return Converted(network, report)
-
-
-def _like(model: nn.Module) -> Tensor:
-    """An empty tensor of the model's dtype and device; float32 on the CPU where it has no weights."""
-    weights = (p for p in itertools.chain(model.parameters(), model.buffers()) if p.is_floating_point())
-    weight = next(weights, torch.zeros(0))
-    if weight.dtype not in (torch.float32, torch.float64):
-        raise ConversionError(f"weights are {weight.dtype}; potentials need float32: call model.float() first")
-    return weight.detach().new_empty(0)
-
-
-def _first(calibration: Batches, like: Tensor) -> tuple[Tensor, Iterator[Tensor]]:
-    """The first sample, and an iterator that still gives everything."""
-    batches = inputs_of(calibration)
-    for batch in batches:
-        if len(batch):
-            return batch[:1].to(like), itertools.chain([batch], batches)
-    raise CalibrationError("the calibration data hold no sample: give some tens of typical inputs, no labels")
-
-
-def _how_many(ann: fx.GraphModule, timesteps: int, most: int) -> int:
-    """Samples to run over T steps at once, so that the largest layer stays within a quarter gigabyte."""
-    largest = max(math.prod(node.meta["shape"]) for node in ann.graph.nodes if node.meta["shape"])
-    return max(1, min(most, _LIVE_VALUES // (timesteps * largest)))
-
-
-def _thresholds(ann: fx.GraphModule, seen: Observation, rule: Threshold, granularity: str) -> dict[str, Tensor]:
-    theta = {}
-    for node in ann.graph.nodes:
-        if node.name in seen.histograms:
-            histogram = seen.histograms[node.name]
-            groups = 1 if granularity == "layer" else _channels_to_come(ann, node)
-            try:
-                found = rule(histogram.grouped(groups))
-            except ConfigError as error:
-                raise ConfigError(f"layer '{node.name}': {error}") from error
-            cap: float | None = ann.get_submodule(node.target).cap  # type: ignore[assignment]
-            theta[node.name] = safe_thresholds(found, histogram).clamp(max=math.inf if cap is None else cap)
-    return theta
-
-
-def _channels_to_come(ann: fx.GraphModule, node: fx.Node) -> int:
-    """As how many channels the readers of a neuron layer see it: features that become one channel share a threshold."""
-    readers = [ann.get_submodule(str(u.target)) if u.op == "call_module" else None for u in node.users]
-    shapes = [u.meta["shape"] for u, m in zip(node.users, readers) if isinstance(m, nn.Unflatten)]
-    return math.gcd(node.meta["shape"][0], *(shape[0] for shape in shapes))
-
-
-def _layers(
-    ann: fx.GraphModule, network: Network, seen: Observation, theta: dict[str, Tensor], shifts: dict[str, float]
-) -> list[LayerReport]:
-    rates = firing_rates(network, seen.kept)
-    layers = []
-    for node in ann.graph.nodes:
-        if node.name not in theta:
-            continue
-        histogram, values = seen.histograms[node.name], theta[node.name]
-        rate, spikes = rates[str(node.target)]
-        zero = histogram.zeros.sum().item() / histogram.total.sum().item()
-        layers.append(
-            LayerReport(
-                name=node.name,
-                kind="IF",
-                shape=node.meta["shape"],
-                cap=ann.get_submodule(node.target).cap,  # type: ignore[arg-type]
-                threshold_min=values.min().item(),
-                threshold_median=values.median().item(),
-                threshold_max=values.max().item(),
-                dead_channels=int(histogram.dead.sum()),
-                zero_fraction=zero,
-                firing_rate=rate,
-                spikes_per_sample=spikes,
-                bias_shift=shifts.get(node.name),
-            )
-        )
-    return layers

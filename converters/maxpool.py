@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from spikesim.converters.linear import LINEAR
+from spikesim.converters.policies import CONVERTED
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.verdicts import Verdict
@@ -68,7 +69,7 @@ def _lift(bench: Workbench, source: fx.Node, pool: nn.Module, node: fx.Node) -> 
         if pooled is None:
             pooled = bench.between(inner, copy.deepcopy(pool), f"{node.name}_first", node)
             pooled.meta["origin"] = node.meta["origin"]
-        neuron = bench.between(pooled, Rectifier(module.cap), f"{source.name}_pooled", node)
+        neuron = bench.between(pooled, copy.deepcopy(module), f"{source.name}_pooled", node)
         neuron.meta["origin"] = source.meta["origin"]
         return neuron
     if source.op == "call_function" and source.target is torch.cat:
@@ -134,7 +135,7 @@ def changes_over_time(bench: Workbench, node: fx.Node) -> bool:
         >>> [changes_over_time(bench, n) for n in bench.graph.nodes]
         [False, True, True, True]
     """
-    if isinstance(bench.module(node), (Rectifier, Neuron)):
+    if isinstance(bench.module(node), (Rectifier, Neuron, *CONVERTED)):
         return True
     return any(changes_over_time(bench, source) for source in node.all_input_nodes)
 

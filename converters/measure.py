@@ -1,59 +1,19 @@
-"""Rates and accuracy of a converted network."""
+"""Accuracy of a converted network at every step."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from spikesim.converters.data import Batches, check_shape, pairs_of
 from spikesim.converters.report import Accuracy
+from spikesim.converters.settling import SettlingNetwork
 from spikesim.errors import CalibrationError
-from spikesim.neurons import IF
 from spikesim.nn import Network
 
 
 @torch.no_grad()
-def firing_rates(network: Network, samples: Tensor) -> dict[str, tuple[float, float]]:
-    """Spikes per neuron and step, and per sample, of each neuron layer.
-
-    Args:
-        network: A converted network.
-        samples: Inputs ``[N, ...]``, at least one.
-
-    Returns:
-        ``{layer: (rate, spikes per sample in all T steps)}``.
-
-    Example:
-        >>> import torch
-        >>> from torch import nn
-        >>> from spikesim.converters.measure import firing_rates
-        >>> from spikesim.neurons import IF
-        >>> from spikesim.nn import Constant, Network
-        >>> firing_rates(Network(nn.Sequential(IF()), Constant(4)), torch.full((2, 3), 0.5))
-        {'0': (0.5, 6.0)}
-    """
-    counts: dict[str, tuple[float, float]] = {}
-
-    def watch(name: str) -> Any:
-        def hook(_: nn.Module, __: Any, spikes: Tensor) -> None:
-            counts[name] = (spikes.double().mean().item(), spikes.double().sum().item() / len(samples))
-
-        return hook
-
-    neurons = [(name, m) for name, m in network.module.named_modules() if isinstance(m, IF)]
-    handles = [neuron.register_forward_hook(watch(name)) for name, neuron in neurons]
-    try:
-        network(samples)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return counts
-
-
-@torch.no_grad()
-def accuracy_over_time(ann: fx.GraphModule, network: Network, data: Batches, like: Tensor) -> Accuracy:
+def accuracy_over_time(ann: fx.GraphModule, network: Network, data: Batches, like: Tensor, wait: int = 0) -> Accuracy:
     """Accuracy of the ANN, and of the network read out after every t = 1..T, from one run.
 
     Args:
@@ -61,6 +21,7 @@ def accuracy_over_time(ann: fx.GraphModule, network: Network, data: Batches, lik
         network: The converted network; its outputs before the readout are averaged from step 1 to t.
         data: Labelled batches, see :func:`spikesim.converters.data.pairs_of`; class scores on axis 1.
         like: Gives dtype and device.
+        wait: Steps before the T that count.
 
     Raises:
         CalibrationError: There is no labelled sample, the outputs are no class scores ``[N, classes]``,
@@ -76,7 +37,7 @@ def accuracy_over_time(ann: fx.GraphModule, network: Network, data: Batches, lik
         >>> report.accuracy.ann, len(report.accuracy.snn)
         (1.0, 4)
     """
-    right_ann, right_snn, samples = 0, torch.zeros(0), 0
+    right_ann, right_snn, samples, right_settled = 0, torch.zeros(0), 0, 0.0
     expected = next(node.meta["shape"] for node in ann.graph.nodes if node.op == "placeholder")
     for raw, labels in pairs_of(data):
         x, y = raw.to(like), labels.to(like.device)
@@ -95,12 +56,14 @@ def accuracy_over_time(ann: fx.GraphModule, network: Network, data: Batches, lik
                 f"{scores.shape[1]} outputs; given {y.dtype} from {y.min().item()} to {y.max().item()}"
             )
         right_ann += int((scores.argmax(1) == y).sum())
-        outputs = network.unread(x)
-        steps = torch.arange(1, len(outputs) + 1, device=x.device, dtype=outputs.dtype)
-        means = outputs.cumsum(0) / steps[:, None, None]
-        right = (means.argmax(2) == y).sum(1).double().cpu()
+        # The largest sum is the largest mean.
+        right = (network.unread(x)[wait:].cumsum(0).argmax(2) == y).sum(1).double().cpu()
+        if isinstance(network, SettlingNetwork):
+            right_settled += right[-1].item()
+            right = right[: network.timesteps]
         right_snn = right if samples == 0 else right_snn + right
         samples += len(y)
     if samples == 0:
         raise CalibrationError("evaluate= holds no labelled sample")
-    return Accuracy(samples=samples, ann=right_ann / samples, snn=(right_snn / samples).tolist())
+    settled = right_settled / samples if isinstance(network, SettlingNetwork) else None
+    return Accuracy(samples=samples, ann=right_ann / samples, snn=(right_snn / samples).tolist(), settled=settled)

@@ -11,18 +11,20 @@ from torch import fx, nn
 
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
+from spikesim.converters.policies import CONVERTED
+from spikesim.converters.rules_resize import RESIZES
 from spikesim.converters.running import Difference, RunningSum
+from spikesim.converters.settling import TimedBias
 from spikesim.errors import ConversionError
-from spikesim.neurons import IF
 
-_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, RunningSum, Difference)
+_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, RunningSum, Difference, TimedBias)
 
 
 class Proof(BaseModel):
     """What a walk over every node of the converted graph found.
 
     Args:
-        spiking_layers: Neuron layers, each with binary spikes.
+        spiking_layers: Neuron layers, each of the spike type that its report names.
         linear: Linear nodes by kind: layers, mean pools, reshapes, sums, concatenations, sums over time.
         max_pools: Names of max-pools; they compare currents and are no activation function.
         analog_nonlinearities: Activation functions that are left: always empty, or the proof fails. Max-pools,
@@ -52,8 +54,8 @@ def prove(graph: fx.GraphModule) -> Proof:
         The counts.
 
     Raises:
-        ConversionError: A node is neither linear, nor a max-pool of currents, nor a binary neuron; or there is
-            no neuron at all.
+        ConversionError: A node is neither linear, nor a max-pool of currents, nor a neuron of a policy; or there is no
+            neuron at all.
 
     Example:
         >>> import torch
@@ -71,7 +73,7 @@ def prove(graph: fx.GraphModule) -> Proof:
         if node.op in ("placeholder", "output"):
             continue
         module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if isinstance(module, IF) and module.emits.kind == "binary":
+        if isinstance(module, CONVERTED):
             neurons += 1
         elif isinstance(module, ALL_MAX):
             pools.append(node.name)
@@ -107,6 +109,6 @@ def mixes_time(graph: fx.GraphModule) -> bool:
         sources = [moving[source] for source in node.all_input_nodes]
         if any(sources) and not all(sources):
             return True
-        neuron = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), IF)
+        neuron = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), CONVERTED)
         moving[node] = neuron or any(sources)
     return False

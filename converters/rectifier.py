@@ -1,8 +1,10 @@
-"""The one activation of the canonical form: ReLU, with or without a cap."""
+"""The one activation of the canonical form: ReLU, with or without a cap, or a staircase that was trained."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
+
+from spikesim.converters.trained import QCFS
 
 
 class Rectifier(nn.Module):
@@ -10,6 +12,7 @@ class Rectifier(nn.Module):
 
     Args:
         cap: Largest output, or None.
+        trained: An activation with a learnt range, which is what it computes then.
 
     Example:
         >>> import torch
@@ -18,10 +21,11 @@ class Rectifier(nn.Module):
         [0.0, 2.0, 6.0]
     """
 
-    def __init__(self, cap: float | None = None) -> None:
+    def __init__(self, cap: float | None = None, trained: QCFS | None = None) -> None:
         super().__init__()
         self.cap = cap
+        self.trained = trained
 
     def forward(self, x: Tensor) -> Tensor:
         """Rectify ``x`` of any shape."""
-        return x.clamp(0.0, self.cap)
+        return x.clamp(0.0, self.cap) if self.trained is None else self.trained(x)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spikesim.converters.audit import Audit
+from spikesim.converters.certificate import Certificate
+from spikesim.converters.error_parts import REMEDIES, ErrorParts
 from spikesim.converters.proof import Proof
 from spikesim.errors import ConversionError
 from spikesim.viz import write_text
@@ -30,9 +32,11 @@ class LayerReport(BaseModel):
         threshold_max: Largest threshold.
         dead_channels: Channels silent on all calibration data; they get the layer's largest threshold.
         zero_fraction: Share of zero activations in the ANN.
-        firing_rate: Spikes per neuron and time step, 0 to 1, on the kept calibration samples.
+        firing_rate: Share of the time steps with a spike, on a few calibration samples.
         spikes_per_sample: Spikes of the layer per sample in all T steps.
         bias_shift: Mean absolute bias correction as a fraction of the threshold; None if not corrected.
+        identity_error: How far the layer is from ``r = W r + b - (v(T) - v(0))/T``, relative.
+        error: Where its error comes from.
 
     Example:
         >>> from spikesim.converters.report import LayerReport
@@ -54,6 +58,8 @@ class LayerReport(BaseModel):
     firing_rate: float
     spikes_per_sample: float
     bias_shift: float | None
+    identity_error: float
+    error: ErrorParts
 
 
 class Accuracy(BaseModel):
@@ -63,6 +69,7 @@ class Accuracy(BaseModel):
         samples: Number of samples.
         ann: Accuracy of the ANN.
         snn: Accuracy of the spiking network when it is read after t = 1, ..., T steps, all from one run.
+        settled: Accuracy once nothing moves, for an exact conversion.
 
     Example:
         >>> from spikesim.converters.report import Accuracy
@@ -75,6 +82,7 @@ class Accuracy(BaseModel):
     samples: int
     ann: float
     snn: list[float]
+    settled: float | None = None
 
     def lost(self, t: int) -> float:
         """Points of accuracy lost against the ANN when read after ``t`` steps, 0 to 100."""
@@ -88,6 +96,8 @@ class ConversionReport(BaseModel):
         schema_version: Version of the JSON form.
         model: Class name of the ANN.
         timesteps: T.
+        wait: Steps before the T that count (SRP).
+        neuron: Policy, see :func:`spikesim.converters.neuron_policy`.
         threshold: Threshold rule.
         granularity: One threshold per channel or per layer.
         bias_calibration: "none", or the method with the number of samples.
@@ -97,6 +107,7 @@ class ConversionReport(BaseModel):
         hoisted: Whether the layers before the first neuron run once instead of T times.
         layers: The spiking layers.
         proof: What a walk over the converted graph found.
+        certificate: Of an exact conversion, else None.
         accuracy: None without ``evaluate=``.
         audit: Verdict on each operation of the ANN.
         versions: Of spikesim and torch.
@@ -104,14 +115,16 @@ class ConversionReport(BaseModel):
     Example:
         >>> from spikesim.converters import ConversionReport
         >>> ConversionReport.model_fields["schema_version"].default
-        1
+        2
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     model: str
     timesteps: int
+    wait: int
+    neuron: str
     threshold: str
     granularity: Literal["channel", "layer"]
     bias_calibration: str
@@ -121,6 +134,7 @@ class ConversionReport(BaseModel):
     hoisted: bool
     layers: list[LayerReport]
     proof: Proof
+    certificate: Certificate | None
     accuracy: Accuracy | None
     audit: Audit
     versions: dict[str, str]
@@ -144,7 +158,7 @@ class ConversionReport(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise ConversionError(f"this is no conversion report of schema version 1: {error}") from error
+            raise ConversionError(f"this is no conversion report of schema version 2: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write the report as JSON, atomically.
@@ -160,20 +174,63 @@ class ConversionReport(BaseModel):
         from rich.table import Table
 
         rule = f"thresholds by {self.threshold} per {self.granularity}"
-        title = f"{self.spiking_layers} spiking layers, T={self.timesteps}, {rule}"
-        table = Table("layer", "shape", "threshold (min, median, max)", "dead", "rate", "spikes/sample", title=title)
+        title = f"{self.spiking_layers} spiking layers, T={self.timesteps}, neurons {self.neuron}, {rule}"
+        heads = (
+            "layer",
+            "shape",
+            "threshold (min, median, max)",
+            "dead",
+            "rate",
+            "spikes/sample",
+            "error",
+            "mostly",
+        )
+        table = Table(*heads, title=title)
         for layer in self.layers:
             thresholds = f"{layer.threshold_min:.3g}, {layer.threshold_median:.3g}, {layer.threshold_max:.3g}"
             shape = " x ".join(map(str, layer.shape))
             rate, spikes = f"{layer.firing_rate:.3f}", f"{layer.spikes_per_sample:.0f}"
-            table.add_row(escape(layer.name), shape, thresholds, str(layer.dead_channels), rate, spikes)
+            error = f"{layer.error.total:.3f}", layer.error.worst
+            table.add_row(escape(layer.name), shape, thresholds, str(layer.dead_channels), rate, spikes, *error)
         count = len(self.proof.max_pools)
         table.caption = (
             f"bias calibration: {self.bias_calibration}. No activation function is left beside the neurons; "
             f"{count} max-pool{'s' * (count != 1)} {'act' if count != 1 else 'acts'} on currents or their running sums"
-            f"{': ' * bool(count)}{', '.join(self.proof.max_pools)}."
+            f"{': ' * bool(count)}{', '.join(self.proof.max_pools)}. {self.advice()}"
         )
         return table
+
+    def advice(self) -> str:
+        """The layer that adds most to the error, what kind of error it is, and what to try."""
+        own = {layer.name: getattr(layer.error, layer.error.worst) for layer in self.layers}
+        name = max(own, key=own.__getitem__)
+        worst = next(layer for layer in self.layers if layer.name == name).error.worst
+        return (
+            f"Errors are relative to the activations. The largest that a layer adds of its own is {worst} in "
+            f"'{name}' ({own[name]:.3f}): try {REMEDIES[worst]}."
+        )
+
+    @property
+    def latency(self) -> int:
+        """Steps from the first to the last: T, what comes before it, and what it takes to settle.
+
+        One step passes all layers; a parallel neuron, which has to know all of its input first, makes it T a layer.
+        """
+        layers = self.spiking_layers if self.neuron == "parallel" else 1
+        return self.wait + layers * self.timesteps + (self.certificate.drained if self.certificate else 0)
+
+    def certificate_line(self) -> str | None:
+        """What the certificate says, in a sentence; None without one."""
+        found = self.certificate
+        if found is None:
+            return None
+        verdict = "Exact" if found.exact else "NOT exact"
+        waited = f"{found.drained} steps after T = {self.timesteps}"
+        ended = f"settled {waited}" if found.settled else f"still moving {waited}"
+        return (
+            f"{verdict}: against the ANN with quantised activations {found.difference:.1e} in double, "
+            f"{found.difference_float32:.1e} in single precision, on {found.samples} samples; {ended}."
+        )
 
     def accuracy_table(self) -> Table | None:
         """Accuracy after 1, 2, 4, ... and T steps beside the ANN's; None if it was not measured."""
@@ -185,11 +242,14 @@ class ConversionReport(BaseModel):
         table = Table("T", "accuracy", "points lost", title=f"ANN {self.accuracy.ann:.2%}")
         for t in (t for t in steps if t <= self.timesteps):
             table.add_row(str(t), f"{self.accuracy.snn[t - 1]:.2%}", f"{self.accuracy.lost(t):+.2f}")
+        if self.accuracy.settled is not None:
+            lost = 100 * (self.accuracy.ann - self.accuracy.settled)
+            table.add_row("settled", f"{self.accuracy.settled:.2%}", f"{lost:+.2f}")
         return table
 
     def __rich__(self) -> Group:
         """What a rich console prints."""
         from rich.console import Group
 
-        tables = [self.layer_table(), self.accuracy_table()]
-        return Group(*(table for table in tables if table is not None))
+        parts = [self.layer_table(), self.certificate_line(), self.accuracy_table()]
+        return Group(*(part for part in parts if part is not None))

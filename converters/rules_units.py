@@ -8,10 +8,11 @@ from torch import fx, nn
 
 from spikesim.converters.binding import bind, call_name, refuse, source
 from spikesim.converters.rectifier import Rectifier
+from spikesim.converters.trained import QCFS
 from spikesim.converters.verdicts import Verdict
 from spikesim.converters.workbench import Workbench
 
-RATE = "ReLU by the firing rate of an IF neuron (soft reset, half-threshold start)"
+RATE = "ReLU by the firing rate of a neuron"
 _MEANS = {1: nn.AdaptiveAvgPool1d, 2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}
 
 
@@ -56,7 +57,7 @@ def copy_of(bench: Workbench, node: fx.Node) -> None:
 
 
 def rectify(bench: Workbench, node: fx.Node) -> None:
-    """ReLU, ReLU6, Hardtanh(0, c), clamp(0, c).
+    """ReLU, ReLU6, Hardtanh(0, c), clamp(0, c), and activations with a learnt range.
 
     Example:
         >>> import torch
@@ -66,6 +67,10 @@ def rectify(bench: Workbench, node: fx.Node) -> None:
         'approximated'
     """
     module, name = bench.module(node), call_name(bench, node)
+    if isinstance(module, QCFS):
+        bench.note(node, Verdict.APPROXIMATED, f"{RATE}, with the range that was trained")
+        bench.become(node, Rectifier(trained=module))
+        return None
     low: object = 0
     cap: object = 6.0 if name == "relu6" else None
     if isinstance(module, nn.Hardtanh):

@@ -13,6 +13,7 @@ linear layer gets a 1x1 depthwise weight (Diehl 2015; Rueckauer et al., Front. N
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,21 +21,27 @@ from torch import Tensor, fx, nn
 
 from spikesim.converters.linear import LINEAR, diagonal, out_channels, rescale
 from spikesim.converters.maxpool import run_max_pools
+from spikesim.converters.policies import half_threshold_if
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.workbench import Workbench
-from spikesim.neurons import IF
 
 
-def fold_scales(graph: fx.GraphModule, example: Tensor, theta: dict[str, Tensor]) -> fx.GraphModule:
-    """Replace every Rectifier by an IF neuron with threshold 1, on a copy.
+def fold_scales(
+    graph: fx.GraphModule,
+    example: Tensor,
+    theta: dict[str, Tensor],
+    build: Callable[[], nn.Module] = half_threshold_if,
+) -> fx.GraphModule:
+    """Replace every Rectifier by a neuron with threshold 1, on a copy.
 
     Args:
         graph: Canonical graph.
         example: An input, ``[N, ...]``.
-        theta: Thresholds in the ANN's scale by node name, ``[C]`` each, positive.
+        theta: What a spike is worth in the ANN's scale, by node name, ``[C]`` each, positive.
+        build: Makes a neuron whose threshold is 1.
 
     Returns:
-        A graph whose neurons start at half their threshold and reset by subtraction.
+        The spiking graph.
 
     Example:
         >>> import torch
@@ -65,8 +72,7 @@ def fold_scales(graph: fx.GraphModule, example: Tensor, theta: dict[str, Tensor]
     bench.measure()
     for node in bench.graph.nodes:
         if isinstance(bench.module(node), Rectifier):
-            neuron = IF(threshold=1.0, initial={"v": 0.5}, reset="subtract")
-            bench.root.add_module(str(node.target), neuron)
+            bench.root.add_module(str(node.target), build())
     run_max_pools(bench)
     bench.root.to(like.device)
     return bench.finish("SpikingGraph")

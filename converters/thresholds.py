@@ -18,9 +18,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from spikesim.converters.fixed_points import check_levels, gaussian_threshold, lloyd_threshold, ltb_threshold
 from spikesim.converters.histogram import Histogram, bin_edges
 from spikesim.converters.quantiser import best_range
-from spikesim.errors import ConfigError, TimestepsError
+from spikesim.errors import ConfigError
 
 Threshold = Callable[[Histogram], Tensor]
 
@@ -79,21 +80,21 @@ def percentile_threshold(histogram: Histogram, p: float = 99.9) -> Tensor:
     return torch.minimum(value, histogram.maximum)
 
 
-def mse_threshold(histogram: Histogram, timesteps: int) -> Tensor:
-    """The threshold with the least mean squared error of ``Q`` at T steps, per channel.
+def mse_threshold(histogram: Histogram, levels: int) -> Tensor:
+    """The range with the least mean squared error of ``Q``, per channel.
 
     The error is integrated in closed form with values spread evenly inside each bin, see
     :func:`spikesim.converters.quantiser.best_range`.
 
     Args:
         histogram: Activations per channel.
-        timesteps: T, at least 1.
+        levels: steps from zero to the range, at least 1: T for an IF neuron.
 
     Returns:
         Float64 ``[C]``, at most the maximum; 0 for dead channels, see :func:`safe_thresholds`.
 
     Raises:
-        TimestepsError: T is below 1.
+        ConfigError: ``levels`` is below 1.
 
     Example:
         >>> import torch
@@ -103,50 +104,68 @@ def mse_threshold(histogram: Histogram, timesteps: int) -> Tensor:
         >>> bool(abs(mse_threshold(h, 4).item() - 8 / 9) < 0.02)
         True
     """
-    if timesteps < 1:
-        raise TimestepsError(f"timesteps is {timesteps}, but a rate needs at least 1 step")
+    check_levels(levels)
     used, theta = histogram.counts.sum(0).nonzero().flatten(), torch.zeros(histogram.channels, dtype=torch.float64)
     alive = ~histogram.dead
     if bool(alive.any()):
         low, high = int(used[0]), int(used[-1]) + 1
         counts, edges = histogram.counts[alive, low:high].double(), bin_edges()[low : high + 1]
-        found = best_range(counts.numpy(), edges.numpy(), histogram.maximum[alive].numpy(), timesteps)
+        found = best_range(counts.numpy(), edges.numpy(), histogram.maximum[alive].numpy(), levels)
         theta[alive] = torch.from_numpy(found)
     return theta
 
 
-def parse_threshold(spec: str | Threshold, timesteps: int) -> tuple[str, Threshold]:
+_RULES: dict[str, str] = {
+    "mse": "least squared error for as many levels as there are",
+    "lloyd": "the fixed point of Lloyd's iteration",
+    "gaussian": "the same for currents that are normally distributed",
+    "ltb": "local threshold balancing",
+    "max": "the largest activation",
+    "percentile": "of the positive activations",
+}
+_NUMBERS = {"percentile": (99.9, 100.0), "ltb": (1000.0, 1e6)}
+
+
+def parse_threshold(spec: str | Threshold, levels: int) -> tuple[str, Threshold]:
     """A threshold rule by name.
 
     Args:
-        spec: ``"mse"``, ``"max"``, ``"percentile"``, ``"percentile(99.99)"``, or a function of a histogram.
-        timesteps: T, used by ``"mse"``.
+        spec: ``"mse"``, ``"lloyd"``, ``"gaussian"``, ``"ltb"`` or ``"ltb(updates)"``, ``"max"``, ``"percentile"`` or
+            ``"percentile(99.99)"``, or a function of a histogram.
+        levels: how many the tally of a neuron has above zero; T for an IF neuron.
 
     Returns:
         Its full name, and the function.
 
     Raises:
-        ConfigError: The name is unknown.
+        ConfigError: The name is unknown, or its number makes no sense.
 
     Example:
         >>> from spikesim.converters.thresholds import parse_threshold
         >>> parse_threshold("percentile(99)", 8)[0], parse_threshold("mse", 8)[0]
-        ('percentile(99)', 'mse(T=8)')
+        ('percentile(99)', 'mse(8 levels)')
     """
     if callable(spec):
         return getattr(spec, "__name__", "custom"), spec
-    if spec == "mse":
-        return f"mse(T={timesteps})", partial(mse_threshold, timesteps=timesteps)
-    if spec == "max":
-        return "max", maximum_threshold
-    match = re.fullmatch(r"percentile(?:\((\d+(?:\.\d+)?)\))?", str(spec))
-    if match:
-        p = float(match[1] or 99.9)
-        if 0 < p <= 100:
-            return f"percentile({p:g})", partial(percentile_threshold, p=p)
-    raise ConfigError(
-        f"threshold is {spec!r}; expected 'mse', 'max' or 'percentile(p)' with p in (0, 100], or a function"
-    )
+    match = re.fullmatch(r"([a-z]+)(?:\((\d+(?:\.\d+)?)\))?", str(spec))
+    name = match[1] if match else ""
+    if match is None or name not in _RULES or (match[2] is not None and name not in _NUMBERS):
+        raise ConfigError(
+            f"threshold is {spec!r}; expected one of {', '.join(_RULES)}, 'percentile(p)', 'ltb(updates)', or a "
+            "function of a Histogram"
+        )
+    if name == "max":
+        return name, maximum_threshold
+    if name not in _NUMBERS:
+        by_levels = {"mse": mse_threshold, "lloyd": lloyd_threshold, "gaussian": gaussian_threshold}[name]
+        return f"{name}({levels} levels)", partial(by_levels, levels=levels)
+    usual, most = _NUMBERS[name]
+    number = float(match[2] or usual)
+    if not 0 < number <= most:
+        raise ConfigError(f"threshold is {spec!r}; expected a number above 0 and at most {most:g}")
+    if name == "percentile":
+        return f"percentile({number:g})", partial(percentile_threshold, p=number)
+    return f"ltb({number:g})", partial(ltb_threshold, updates=int(number))
 
 
 def checked(rule: Threshold, histogram: Histogram) -> Tensor:

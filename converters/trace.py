@@ -14,6 +14,7 @@ import torch
 from torch import fx, nn
 
 from spikesim.converters.shape_queries import ShapeOracle
+from spikesim.converters.trained import QCFS
 from spikesim.dynamics import TimeAware
 from spikesim.errors import ConversionError
 
@@ -99,6 +100,10 @@ class _Tracer(fx.Tracer):
         """Let the forward branch on shapes; a branch on data stays an error."""
         known = self.ask(obj.node, bool)
         return super().to_bool(obj) if known is None else bool(known)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Torch's own modules, and activations that were trained to be converted."""
+        return isinstance(m, QCFS) or super().is_leaf_module(m, module_qualified_name)
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
         return root_fn, [self.root, self.create_proxy("placeholder", "x", (), {})]

@@ -55,10 +55,10 @@ _BY_REMEDY = {
     _RECURRENT: "lstm gru rnn lstmcell grucell rnncell",
     "channels must stay on axis 1 and stay whole: write the network channels first, without slicing": "permute "
     "transpose swapaxes movedim t chunk split unbind getitem select",
-    "use nn.ConvTranspose with stride, which converts exactly, for upsampling": "upsample interpolate",
     "indices of a max-pool cannot follow spikes: unpool with nn.ConvTranspose": "maxpool1dwithindices "
     "maxpool2dwithindices maxpool3dwithindices",
-    "use the padding argument of the next convolution": "pad zeropad1d zeropad2d constantpad2d",
+    "pad with zeros, or use the padding argument of the next convolution": "reflectionpad1d reflectionpad2d "
+    "reflectionpad3d replicationpad1d replicationpad2d replicationpad3d circularpad1d circularpad2d circularpad3d",
     "a value leaves the graph: keep the forward in tensors": "item tolist numpy nonzero",
 }
 HINTS = {name: remedy for remedy, names in _BY_REMEDY.items() for name in names.split()}

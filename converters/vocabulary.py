@@ -8,23 +8,28 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from spikesim.converters import rules_joins as joins
 from spikesim.converters import rules_layers as layers
+from spikesim.converters import rules_resize as resize
 from spikesim.converters import rules_units as units
 from spikesim.converters.binding import Rule, call_name, is_torchs_own
 from spikesim.converters.linear import LINEAR
+from spikesim.converters.trained import QCFS
 from spikesim.converters.workbench import Workbench
 
 MAX_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 ADAPTIVE_MAX_POOLS = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
 MEAN_POOLS = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
 ADAPTIVE_MEAN_POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+PADS = (nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d, nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)
 
 MODULES: tuple[tuple[tuple[type[nn.Module], ...], Rule], ...] = (
     (LINEAR, layers.linear),
     ((_BatchNorm,), layers.norm),
-    ((nn.ReLU, nn.Hardtanh), units.rectify),
+    ((nn.ReLU, nn.Hardtanh, QCFS), units.rectify),
     ((*MAX_POOLS, *ADAPTIVE_MAX_POOLS, *MEAN_POOLS, *ADAPTIVE_MEAN_POOLS), units.pool),
     ((nn.Flatten, nn.Unflatten), units.reshape),
     ((nn.Identity, _DropoutNd), units.drop),
+    ((nn.Upsample,), resize.upsample),
+    (PADS, resize.pad),
 )
 _POOLS = [f"{a}{k}_pool{d}d" for a in ("", "adaptive_") for k in ("max", "avg") for d in "123"]
 CALLS: dict[str, Rule] = {
@@ -39,6 +44,8 @@ CALLS: dict[str, Rule] = {
     **dict.fromkeys(["contiguous", "detach"], units.drop),
     **dict.fromkeys(["clone", "float", "double", "to", "type", "type_as"], units.copy_of),
     **dict.fromkeys(["neg", "negative"], joins.negate),
+    **dict.fromkeys(["interpolate", "upsample"], resize.upsample),
+    "pad": resize.pad,
     "mean": units.mean,
     "batch_norm": layers.functional_norm,
 }

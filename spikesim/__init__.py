@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         SigmaDelta,
         SignedIF,
         StaircaseIF,
+        TallyIF,
     )
     from spikesim.nn import Constant, Count, DelayedMean, Last, Mean, Network
 
@@ -91,6 +92,8 @@ _HOMES = {
         "SigmaDelta",
         "SignedIF",
         "StaircaseIF",
+        "TallyIF",
+        "TallyIF",
     ),
     "spikesim.nn": ("Constant", "Count", "DelayedMean", "Last", "Mean", "Network"),
 }
@@ -135,6 +138,7 @@ __all__ = [
     "SpikeType",
     "StaircaseIF",
     "State",
+    "TallyIF",
     "audit",
     "convert",
     "energy_report",

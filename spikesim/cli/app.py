@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spikesim.cli import audit, convert, datasets, demo, doctor, energy, simulate, surrogates, train
+from spikesim.cli import audit, compare, convert, datasets, demo, doctor, energy, simulate, surrogates, train
 
 app = typer.Typer(
     name="spikesim",
@@ -43,6 +43,7 @@ def options(
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
 app.command("convert")(convert.convert)
+app.command("compare")(compare.compare)
 app.command("energy")(energy.energy)
 app.command("audit")(audit.audit)
 app.command("doctor")(doctor.doctor)

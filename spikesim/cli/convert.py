@@ -18,7 +18,20 @@ def convert(
     weights: Weights = None,
     settings: Settings = None,
     timesteps: Annotated[int, typer.Option(help="Time steps T that the thresholds are made for.")] = 32,
-    threshold: Annotated[str, typer.Option(help="Rule: mse, max, or percentile(p) such as percentile(99.9).")] = "mse",
+    neuron: Annotated[
+        str | None,
+        typer.Option(
+            help="What stands for a ReLU: if, signed_if, st_bif, burst(5), group(4), multi_threshold(4) or parallel. "
+            "if by default, st_bif with --exact."
+        ),
+    ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Run until nothing moves, and certify the outputs against the quantised ANN."),
+    ] = False,
+    threshold: Annotated[
+        str, typer.Option(help="Rule: mse, lloyd, gaussian, ltb, max, or percentile(p) such as percentile(99.9).")
+    ] = "mse",
     granularity: Annotated[str, typer.Option(help="One threshold per channel or per layer.")] = "channel",
     calibrate_bias: Annotated[
         bool, typer.Option("--bias/--no-bias", help="Correct biases from the mean activations.")
@@ -30,7 +43,7 @@ def convert(
         Path | None, typer.Option(help="Folder for the network and its report; energy takes the folder as its MODEL.")
     ] = None,
 ) -> None:
-    """Convert a trained ANN to a spiking network of integrate-and-fire neurons.
+    """Convert a trained ANN to a spiking network.
 
     Shows the spiking layers, what is left of the ANN's nonlinearities (nothing, or the conversion is
     refused) and, with labels, accuracy after 1, 2, 4, ... time steps.
@@ -46,17 +59,19 @@ def convert(
     ann = load_model(model, weights, settings)
     inputs = read_arrays(calibration)
     check_takes(ann, inputs.x, str(calibration))
-    labelled = _labelled(evaluate)
-    if labelled is not None:
-        check_takes(ann, labelled[0], str(evaluate))
+    data = None if evaluate is None else labelled(evaluate)
+    if data is not None:
+        check_takes(ann, data[0], str(evaluate))
     converted = convert_model(
         ann,
         inputs.x,
         timesteps=timesteps,
+        neuron=neuron,
+        exact=exact,
         threshold=threshold,
         granularity=granularity,  # type: ignore[arg-type]  # the converter names a wrong one
         calibrate_bias=calibrate_bias,
-        evaluate=labelled,
+        evaluate=data,
     )
     Console().print(converted.report)
     if output is not None:
@@ -64,12 +79,11 @@ def convert(
         Console(soft_wrap=True).print(f"written to {output}", highlight=False, markup=False)
 
 
-def _labelled(path: Path | None) -> tuple[Any, Any] | None:
+def labelled(path: Path) -> tuple[Any, Any]:
+    """Inputs and labels of a file."""
     from spikesim.cli.arrays import read_arrays
     from spikesim.errors import ConfigError
 
-    if path is None:
-        return None
     arrays = read_arrays(path)
     if arrays.y is None:
         raise ConfigError(f"{path} holds no labels; --evaluate needs the arrays x and y")

@@ -10,5 +10,23 @@ from spikesim.models.conv_snn import ConvSNN, conv_snn
 from spikesim.models.digits_cnn import DigitsCNN, digits_cnn
 from spikesim.models.fold import fold_batchnorm
 from spikesim.models.lookup import BUILT_IN, build, find_factory
+from spikesim.models.mobilenet import mobilenet_v2
+from spikesim.models.resnet import resnet
+from spikesim.models.unet import unet
+from spikesim.models.vgg import vgg, vgg16
 
-__all__ = ["BUILT_IN", "ConvSNN", "DigitsCNN", "build", "conv_snn", "digits_cnn", "find_factory", "fold_batchnorm"]
+__all__ = [
+    "BUILT_IN",
+    "ConvSNN",
+    "DigitsCNN",
+    "build",
+    "conv_snn",
+    "digits_cnn",
+    "find_factory",
+    "fold_batchnorm",
+    "mobilenet_v2",
+    "resnet",
+    "unet",
+    "vgg",
+    "vgg16",
+]

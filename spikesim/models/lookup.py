@@ -13,10 +13,21 @@ from torch import nn
 from spikesim.errors import ConfigError, SpikesimError
 from spikesim.models.conv_snn import conv_snn
 from spikesim.models.digits_cnn import digits_cnn
+from spikesim.models.mobilenet import mobilenet_v2
+from spikesim.models.resnet import resnet
+from spikesim.models.unet import unet
+from spikesim.models.vgg import vgg
 
 Factory = Callable[..., nn.Module]
 
-BUILT_IN: dict[str, Factory] = {"conv_snn": conv_snn, "digits_cnn": digits_cnn}
+BUILT_IN: dict[str, Factory] = {
+    "conv_snn": conv_snn,
+    "digits_cnn": digits_cnn,
+    "mobilenet_v2": mobilenet_v2,
+    "resnet": resnet,
+    "unet": unet,
+    "vgg": vgg,
+}
 """The networks of this package, by name."""
 
 

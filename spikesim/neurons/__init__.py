@@ -17,6 +17,7 @@ from spikesim.neurons.sigma_delta import SigmaDelta
 from spikesim.neurons.signed import STBIF, SignedIF, StaircaseIF
 from spikesim.neurons.snntorch_like import Alpha, Lapicque
 from spikesim.neurons.spiking import SpikingNeuron
+from spikesim.neurons.tally import TallyIF
 
 __all__ = [
     "ALIF",
@@ -49,4 +50,5 @@ __all__ = [
     "SignedIF",
     "SpikingNeuron",
     "StaircaseIF",
+    "TallyIF",
 ]

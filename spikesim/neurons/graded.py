@@ -57,7 +57,7 @@ class ILIF(SpikingNeuron):
         scale_input: bool = False,
         **flags: Any,
     ) -> None:
-        self.levels = _whole("ILIF: levels", levels)
+        self.levels = whole("ILIF: levels", levels)
         self.scale_input = scale_input
         self.emits = SpikeType("graded", bits=self.levels.bit_length())
         super().__init__(tau=tau, threshold=threshold, **flags)
@@ -103,7 +103,7 @@ class BurstIF(SpikingNeuron):
     unused = ("surrogate", "strict", "width")
 
     def __init__(self, threshold: float | Tensor = 1.0, burst: int = 5, **flags: Any) -> None:
-        self.burst = _whole("BurstIF: burst", burst)
+        self.burst = whole("BurstIF: burst", burst)
         self.emits = SpikeType("graded", bits=self.burst.bit_length())
         super().__init__(threshold=threshold, **flags)
 
@@ -150,7 +150,7 @@ class MultiThresholdIF(SpikingNeuron):
     resets = ("subtract", "none")
 
     def __init__(self, threshold: float | Tensor = 1.0, levels: int = 4, *, signed: bool = True, **flags: Any) -> None:
-        self.levels = _whole("MultiThresholdIF: levels", levels)
+        self.levels = whole("MultiThresholdIF: levels", levels)
         self.signed = bool(signed)
         self.emits = SpikeType("signed" if signed else "graded", bits=self.levels, scale=2.0 ** (1 - self.levels))
         super().__init__(threshold=threshold, **flags)
@@ -173,7 +173,8 @@ class MultiThresholdIF(SpikingNeuron):
         return height
 
 
-def _whole(name: str, value: int) -> int:
+def whole(name: str, value: int) -> int:
+    """The value, if it is a whole number of at least 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigError(f"{name} is {value!r}, but it must be a whole number of at least 1")
     return value

@@ -53,6 +53,29 @@ def test_convert_writes_network_and_reports(spikesim, tmp_path, weights, images)
     assert json.loads((tmp_path / "e.json").read_text())
 
 
+def test_exact_conversion_shows_its_certificate(spikesim, tmp_path, weights, images):
+    words = ["convert", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--timesteps", "2"]
+    code, out, _ = spikesim(*words, "--exact", "--output", tmp_path / "out")
+    assert code == 0 and "st_bif" in out and "Exact: against" in out
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["certificate"]["settled"] and report["certificate"]["difference"] < 1e-9
+    code, _, err = spikesim(*words, "--exact", "--neuron", "burst")
+    assert code == 1 and "does not take back" in err
+    code, _, err = spikesim(*words, "--neuron", "lif")
+    assert code == 1 and "expected one of if" in err
+
+
+def test_compare_sets_methods_side_by_side(spikesim, tmp_path, weights, images):
+    words = ["compare", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--evaluate", images]
+    words += ["--timesteps", "1", "--timesteps", "2", "--method", "mse", "--method", "exact"]
+    code, out, _ = spikesim(*words, "--output", tmp_path / "methods.csv")
+    assert code == 0 and "T=2" in out and "exact" in out
+    lines = (tmp_path / "methods.csv").read_text().splitlines()
+    assert lines[0].startswith("method,timesteps") and len(lines) == 5
+    code, _, err = spikesim(*words, "--method", "best")
+    assert code == 1 and "'best'" in err
+
+
 def test_energy_of_an_ann_and_of_its_conversion(spikesim, tmp_path, weights, images):
     words = ["energy", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--samples", 8]
     code, out, _ = spikesim(*words, "--json", tmp_path / "ann.json")

@@ -50,7 +50,7 @@ def test_truncated_file(saved: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"schema_version": 1', '"schema_version": 2'), ('"Linear"', '"Bilinear"'), ('"timesteps"', '"steps"')],
+    [('"schema_version": 2', '"schema_version": 1'), ('"Linear"', '"Bilinear"'), ('"timesteps"', '"steps"')],
 )
 def test_foreign_graphs_are_refused(saved: Path, old: str, new: str) -> None:
     path = saved / "network.json"

@@ -8,7 +8,7 @@ from oracles.conversion import squared_error
 
 from spikesim.converters import Histogram, maximum_threshold, mse_threshold, percentile_threshold
 from spikesim.converters.thresholds import parse_threshold, safe_thresholds
-from spikesim.errors import ConfigError, TimestepsError
+from spikesim.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_names() -> None:
 
 
 def test_ranges(gaussian: Histogram) -> None:
-    with pytest.raises(TimestepsError):
+    with pytest.raises(ConfigError):
         mse_threshold(gaussian, 0)
     with pytest.raises(ConfigError, match="percentile"):
         percentile_threshold(gaussian, 0)

@@ -112,6 +112,21 @@ class PreActivation(nn.Module):
         return self.fc(F.relu(x).mean((-2, -1)))
 
 
+class Resized(nn.Module):
+    """Upsampling as a module and as a function, padding before and after a ReLU, batch-norm before a pad."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.up, self.pad = nn.Conv2d(2, 4, 3), nn.Upsample(scale_factor=2), nn.ZeroPad2d((1, 0, 2, 1))
+        self.b, self.bn, self.c = nn.Conv2d(4, 3, 3), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pad(self.up(F.relu(self.a(x))))
+        x = F.relu(F.pad(self.bn(self.b(x)), (1, 1)))
+        x = F.interpolate(x, size=(5, 7), mode="bilinear", align_corners=False)
+        return self.c(x)
+
+
 def batchnorm_orders() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
     """Batch-norm in all places, with the shape of a sample."""
     return {
@@ -143,6 +158,7 @@ def structures() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
         "functional": (Functional(), (1, 8, 8)),
         "inplace": (InplaceResidual(), (2, 6, 6)),
         "preactivation": (PreActivation(), (1, 6, 6)),
+        "resized": (Resized(), (2, 6, 6)),
         "reused": (nn.Sequential(shared, nn.ReLU(), shared, nn.ReLU(), shared), (6,)),
         "input-relu": (nn.Sequential(nn.ReLU(), nn.Linear(4, 3), nn.ReLU()), (4,)),
         "relu6": (nn.Sequential(nn.Linear(4, 8), nn.ReLU6(), nn.Linear(8, 3), nn.Hardtanh(0, 1)), (4,)),

@@ -216,6 +216,16 @@ def st_bif(x, z, p):
     return s
 
 
+def tally(x, z, p):
+    potential = z["v"] + x
+    s = math.floor(potential / p.threshold + 0.5)
+    s = min(s, p.burst, p.high - z["tally"])
+    s = max(s, -p.burst, p.low - z["tally"])
+    z["v"] = potential - p.threshold * s
+    z["tally"] += s
+    return float(s)
+
+
 def staircase(x, z, p):
     bound = p.threshold + p.slope * z["t"]
     if z["t"] < len(p.offsets):

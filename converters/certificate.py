@@ -1,0 +1,81 @@
+"""A certificate: the spiking network beside the quantised ANN that it is meant to be."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from spikesim.converters.flow import RateFlow, quantised_rate
+from spikesim.converters.settling import SettlingNetwork
+from spikesim.nn import Network
+
+
+class Certificate(BaseModel):
+    """How far the outputs of a converted network are from those of its ANN with quantised ReLUs.
+
+    Args:
+        samples: Inputs compared.
+        difference: Largest difference of an output in double precision, where a rounded sum does not decide a level.
+        difference_float32: The same in single precision; one level more or less at a tie shows here.
+        drained: Steps after the T-th until nothing moved; 0 for networks that do not drain.
+        settled: Whether nothing moved in the end.
+
+    Example:
+        >>> from spikesim.converters.certificate import Certificate
+        >>> Certificate(samples=4, difference=0.0, difference_float32=1e-7, drained=3, settled=True).exact
+        True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    samples: int
+    difference: float
+    difference_float32: float
+    drained: int
+    settled: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether every output is that of the quantised ANN, to 1e-5."""
+        return self.settled and self.difference <= 1e-5
+
+
+@torch.no_grad()
+def certify(network: Network, samples: Tensor, timesteps: int, most: float) -> Certificate:
+    """Compare a converted network with its quantised ANN, output by output.
+
+    Args:
+        network: A converted network.
+        samples: Inputs ``[N, ...]``.
+        timesteps: T.
+        most: Largest tally of a neuron.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import convert
+        >>> x = torch.rand(16, 4, generator=torch.Generator().manual_seed(0))
+        >>> ann = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> convert(ann, x, timesteps=4, exact=True).report.certificate.exact
+        True
+    """
+    differences = {}
+    drained, settled = 0, True
+    for dtype in (torch.float64, samples.dtype):
+        copied = copy.deepcopy(network).to(dtype)
+        x = samples.to(dtype)
+        outputs = copied(x)
+        wanted = RateFlow(copied.module, lambda _, current: quantised_rate(current, timesteps, most)).run(x)  # type: ignore[arg-type]
+        differences[dtype] = float((outputs - wanted).abs().max()) if len(x) else 0.0
+        if isinstance(copied, SettlingNetwork):
+            drained, settled = max(drained, copied.drained), settled and copied.settled
+    return Certificate(
+        samples=len(samples),
+        difference=differences[torch.float64],
+        difference_float32=differences[samples.dtype],
+        drained=drained,
+        settled=settled,
+    )

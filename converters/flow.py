@@ -1,0 +1,146 @@
+"""A spiking graph as the map of rates that it stands for: what flows on average over T steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+
+from spikesim.converters.policies import CONVERTED
+from spikesim.converters.running import Difference, RunningSum
+from spikesim.converters.settling import TimedBias
+from spikesim.nn import Network
+
+
+class RateFlow(fx.Interpreter):
+    """Runs a spiking graph once on rates ``[N, ...]`` in place of T times on spikes.
+
+    Linear layers, sums and pools of currents commute with the mean over time; sums over time and their differences
+    cancel; a bias counts in full. What a neuron gives is up to the caller.
+
+    Args:
+        graph: A spiking graph.
+        neuron: From the name of a neuron's node and its mean current to its rate.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import convert
+        >>> from spikesim.converters.flow import RateFlow
+        >>> x = torch.tensor([[0.0, 1.0], [2.0, 0.5]])
+        >>> network, _ = convert(nn.Sequential(nn.ReLU()), x, timesteps=4, threshold="max", calibrate_bias=False)
+        >>> RateFlow(network.module, lambda name, current: current.clamp(0, 1)).run(torch.tensor([[9.0, -1]])).tolist()
+        [[2.0, 0.0]]
+    """
+
+    def __init__(self, graph: fx.GraphModule, neuron: Callable[[str, Tensor], Tensor]) -> None:
+        super().__init__(graph)
+        self._neuron = neuron
+
+    def run_node(self, n: fx.Node) -> Any:
+        """One node."""
+        module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
+        if isinstance(module, (*CONVERTED, RunningSum, Difference, TimedBias)):
+            (x,), _ = self.fetch_args_kwargs_from_env(n)
+            if isinstance(module, CONVERTED):
+                return self._neuron(n.name, x)
+            if isinstance(module, TimedBias):
+                return x + torch.as_tensor(module.bias).to(x).reshape(-1, *[1] * (x.dim() - 2))
+            return x
+        return super().run_node(n)
+
+
+def quantised_rate(current: Tensor, timesteps: int, most: float) -> Tensor:
+    """The rate of a neuron with an even current: ``clip(floor(T c + 1/2), 0, most) / T``.
+
+    Args:
+        current: Mean current in thresholds.
+        timesteps: T.
+        most: Largest tally.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.flow import quantised_rate
+        >>> quantised_rate(torch.tensor([-1.0, 0.3, 2.0]), 4, 4).tolist()
+        [0.0, 0.25, 1.0]
+    """
+    return torch.floor(timesteps * current + 0.5).clamp(0.0, most) / timesteps
+
+
+class Means(NamedTuple):
+    """What a neuron layer got and gave, on average over T.
+
+    Args:
+        current: ``[N, ...]`` in thresholds.
+        rate: ``[N, ...]``, spikes per step.
+        events: Share of the steps with a spike, of either sign.
+        spikes: Spikes per sample, of either sign.
+    """
+
+    current: Tensor
+    rate: Tensor
+    events: float
+    spikes: float
+
+
+@torch.no_grad()
+def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int = 0) -> tuple[dict[str, Means], Tensor]:
+    """Run a converted network and keep what its neuron layers got and gave, by node name; and its output.
+
+    Args:
+        network: A converted network.
+        samples: Inputs ``[N, ...]``.
+        timesteps: T, which sums are divided by.
+        wait: steps before them, which count as spikes and nothing else.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters import convert
+        >>> from spikesim.converters.flow import measured_means
+        >>> x = torch.full((2, 3), 0.5)
+        >>> network, _ = convert(nn.Sequential(nn.ReLU()), x, timesteps=4, threshold="max", calibrate_bias=False)
+        >>> measured_means(network, x, 4)[0]["relu_0"].spikes
+        12.0
+    """
+    sums: dict[str, list[Any]] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def hook(module: nn.Module, given: tuple[Tensor], sent: Tensor) -> None:
+            inner: Any = module[0] if isinstance(module, nn.Sequential) else module
+            steps = inner.timesteps or 1
+            current = given[0]
+            constant = current.shape[0] * steps == sent.shape[0] and steps > 1
+            current = current * (steps - wait) if constant else _over_time(current, steps, wait)
+            found = [
+                current,
+                _over_time(sent, steps, wait),
+                float(sent.count_nonzero()),
+                float(sent.abs().sum(dtype=torch.float64)),
+                steps,
+            ]
+            before = sums.get(name)
+            sums[name] = found if before is None else [a + b for a, b in zip(before, found)]
+
+        return hook
+
+    graph: Any = network.module
+    nodes = [n for n in graph.graph.nodes if n.op == "call_module"]
+    layers = {n.name: graph.get_submodule(str(n.target)) for n in nodes}
+    handles = [m.register_forward_hook(watch(name)) for name, m in layers.items() if isinstance(m, CONVERTED)]
+    try:
+        output = network(samples)
+    finally:
+        for handle in handles:
+            handle.remove()
+    found = {}
+    for name, (current, rate, events, spikes, steps) in sums.items():
+        places = rate.numel() * steps
+        found[name] = Means(current / timesteps, rate / timesteps, events / places, spikes / len(samples))
+    return found, output
+
+
+def _over_time(rows: Tensor, steps: int, wait: int) -> Tensor:
+    return rows.reshape(steps, -1, *rows.shape[1:])[wait:].sum(0)

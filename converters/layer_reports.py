@@ -1,0 +1,71 @@
+"""What the report says of each layer."""
+
+from __future__ import annotations
+
+from torch import Tensor, fx
+
+from spikesim.converters.error_parts import error_parts, preactivations
+from spikesim.converters.flow import measured_means
+from spikesim.converters.identity import identity_error
+from spikesim.converters.observe import Observation
+from spikesim.converters.ranges import cap_of
+from spikesim.converters.report import LayerReport
+from spikesim.nn import Network
+
+
+def layer_reports(
+    ann: fx.GraphModule,
+    network: Network,
+    seen: Observation,
+    few: Tensor,
+    ranges: dict[str, Tensor],
+    worth: dict[str, Tensor],
+    shifts: dict[str, float],
+    timesteps: int,
+    most: float,
+    wait: int = 0,
+) -> list[LayerReport]:
+    """One report for each neuron layer, in the order of the graph, after a check of the rate identity.
+
+    Args:
+        ann: Canonical graph.
+        network: The converted network.
+        seen: What was observed of the ANN.
+        few: Inputs to measure on, ``[N, ...]``.
+        ranges: Of the activations, by node name.
+        worth: What a spike is worth, by node name.
+        shifts: Of the biases, by node name.
+        timesteps: T.
+        most: Largest tally.
+        wait: Steps before the T that count.
+
+    Raises:
+        ConversionError: A layer breaks the identity.
+    """
+    means, _ = measured_means(network, few, timesteps, wait)
+    identity, wanted = identity_error(network, means, few), preactivations(ann, few, worth)
+    layers = []
+    for node in ann.graph.nodes:
+        if node.name not in ranges:
+            continue
+        histogram, values = seen.histograms[node.name], ranges[node.name]
+        zero = histogram.zeros.sum().item() / histogram.total.sum().item()
+        layers.append(
+            LayerReport(
+                name=node.name,
+                kind=type(network.module.get_submodule(str(node.target))).__name__,
+                shape=node.meta["shape"],
+                cap=cap_of(ann, node.name),
+                threshold_min=values.min().item(),
+                threshold_median=values.median().item(),
+                threshold_max=values.max().item(),
+                dead_channels=int(histogram.dead.sum()),
+                zero_fraction=zero,
+                firing_rate=means[node.name].events,
+                spikes_per_sample=means[node.name].spikes,
+                bias_shift=shifts.get(node.name),
+                identity_error=identity[node.name],
+                error=error_parts(wanted[node.name], means[node.name], timesteps, most),
+            )
+        )
+    return layers

@@ -1,0 +1,104 @@
+"""What all conversions of one network share: its canonical form, and what was seen of its activations."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, fx, nn
+
+from spikesim.converters.audit import Audit, audited
+from spikesim.converters.data import Batches, inputs_of
+from spikesim.converters.folding import folding_error
+from spikesim.converters.observe import Observation, check_weights, observe
+from spikesim.errors import CalibrationError, ConversionError
+
+_LIVE_VALUES = 2**26
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A network that is ready to be converted, by any method and for any T.
+
+    Args:
+        name: Class name of the model.
+        ann: Canonical graph.
+        example: One input ``[1, ...]``.
+        like: Gives dtype and device.
+        seen: Histograms and kept samples.
+        audit: Verdict on each operation.
+        folding_error: Largest difference between the model and its canonical form, relative.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.prepare import prepare
+        >>> prepare(nn.Sequential(nn.ReLU()), torch.rand(8, 3)).seen.samples
+        8
+    """
+
+    name: str
+    ann: fx.GraphModule
+    example: Tensor
+    like: Tensor
+    seen: Observation
+    audit: Audit
+    folding_error: float
+
+    def samples(self, timesteps: int) -> Tensor:
+        """As many of the kept samples as can be run over T steps at once."""
+        return self.seen.kept[: _how_many(self.ann, timesteps, len(self.seen.kept))]
+
+
+def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> Prepared:
+    """Trace, canonicalise, check and observe a model, once.
+
+    Args:
+        model: See :func:`~spikesim.converters.convert`.
+        calibration: Typical inputs; read once.
+        bias_samples: Largest number of samples that are kept.
+
+    Raises:
+        ConversionError: Operations cannot be converted; all are named.
+        CalibrationError: The weights or the calibration data give no usable thresholds.
+
+    Example:
+        See :class:`Prepared`.
+    """
+    check_weights(model)
+    like = _like(model)
+    example, data = _first(calibration, like)
+    found, canonical = audited(model, example)
+    if canonical is None or not found.convertible:
+        raise ConversionError(found.refusal())
+    ann = canonical.graph
+    folding_error(model, ann, example)  # before the data are read
+    seen = observe(ann, data, _how_many(ann, 1, bias_samples), like)
+    return Prepared(type(model).__name__, ann, example, like, seen, found, folding_error(model, ann, seen.kept))
+
+
+def _like(model: nn.Module) -> Tensor:
+    """An empty tensor of the model's dtype and device; float32 on the CPU where it has no weights."""
+    weights = (p for p in itertools.chain(model.parameters(), model.buffers()) if p.is_floating_point())
+    weight = next(weights, torch.zeros(0))
+    if weight.dtype not in (torch.float32, torch.float64):
+        raise ConversionError(f"weights are {weight.dtype}; potentials need float32: call model.float() first")
+    return weight.detach().new_empty(0)
+
+
+def _first(calibration: Batches, like: Tensor) -> tuple[Tensor, Iterator[Tensor]]:
+    """The first sample, and an iterator that still gives everything."""
+    batches = inputs_of(calibration)
+    for batch in batches:
+        if len(batch):
+            return batch[:1].to(like), itertools.chain([batch], batches)
+    raise CalibrationError("the calibration data hold no sample: give some tens of typical inputs, no labels")
+
+
+def _how_many(ann: fx.GraphModule, timesteps: int, most: int) -> int:
+    """Samples to run over T steps at once, so that the largest layer stays within a quarter gigabyte."""
+    largest = max(math.prod(node.meta["shape"]) for node in ann.graph.nodes if node.meta["shape"])
+    return max(1, min(most, _LIVE_VALUES // (timesteps * largest)))

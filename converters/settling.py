@@ -1,0 +1,173 @@
+"""Exact conversion: bipolar neurons that go on until nothing moves.
+
+Input and biases are constant currents for T steps; then they stop, and neurons that have sent too much or too little
+put it right. When all of them are silent, every tally is the quantised activation of the ANN (You et al., SpikeZIP-TF,
+ICML 2024; there is no proof of how long it takes, so it is waited for).
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from spikesim.converters.linear import LINEAR
+from spikesim.converters.policies import CONVERTED
+from spikesim.converters.workbench import Workbench
+from spikesim.dynamics import Neuron, Param, SpikeType, State, where
+from spikesim.errors import TimestepsError
+from spikesim.nn import Constant, DelayedMean, Mean, Network
+
+
+class TimedBias(Neuron):
+    """``y(t) = x(t) + bias`` for the first ``steps`` steps, ``x(t)`` after them; emits an analog value.
+
+    Args:
+        bias: one value, or one per channel.
+        steps: how many.
+
+    Shape:
+        ``[T, N, C, ...] -> [T, N, C, ...]``.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.settling import TimedBias
+        >>> TimedBias(2.0, steps=1)(torch.ones(3, 1)).flatten().tolist()
+        [3.0, 1.0, 1.0]
+    """
+
+    states = {"t": State()}
+    params = {"bias": Param(0.0), "steps": Param(1.0)}
+    emits = SpikeType("analog")
+
+    def __init__(self, bias: float | Tensor = 0.0, steps: float = 1.0, **options: Any) -> None:
+        super().__init__(bias=bias, steps=float(steps), **options)
+
+    @property
+    def channels(self) -> int:
+        """How many biases there are."""
+        return torch.as_tensor(self.bias).numel()
+
+    def step(self, x: Any, *, t: Any, bias: Any, steps: Any) -> tuple[Any, dict[str, Any]]:
+        """Add while it lasts."""
+        return x + where(t < steps, bias, 0.0), {"t": t + 1.0}
+
+
+def time_biases(graph: fx.GraphModule, example: Tensor, timesteps: int) -> fx.GraphModule:
+    """Let the biases of all layers end after T steps, on a copy.
+
+    Args:
+        graph: A spiking graph.
+        example: An input ``[N, ...]``.
+        timesteps: T.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.settling import time_biases
+        >>> from spikesim.converters.trace import trace
+        >>> graph = time_biases(trace(nn.Sequential(nn.Linear(2, 3))), torch.zeros(1, 2), 4)
+        >>> [node.name for node in graph.graph.nodes]
+        ['input', 'linear_0', 'linear_0_bias', 'output']
+    """
+    bench = Workbench(graph, example)
+    for node in list(bench.graph.nodes):
+        layer = bench.module(node)
+        if isinstance(layer, LINEAR) and layer.bias is not None:
+            bias, layer.bias = layer.bias.detach().clone(), None
+            bench.after(node, TimedBias(bias, timesteps), f"{node.name}_bias")
+    return bench.finish("SpikingGraph")
+
+
+def steady_network(module: nn.Module, timesteps: int, wait: int = 0, hoist: bool = True) -> Network:
+    """A network that is shown its input for ``wait`` steps and T more, whose outputs are averaged over the T.
+
+    Args:
+        module: A spiking graph.
+        timesteps: T.
+        wait: Steps before.
+        hoist: Whether the layers before the first neuron run once.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.settling import steady_network
+        >>> from spikesim.neurons import IF
+        >>> steady_network(IF(), 2, wait=1)(torch.tensor([[0.5]])).item()
+        0.5
+    """
+    readout = DelayedMean(wait) if wait else Mean()
+    return Network(module, encoder=Constant(wait + timesteps, hoist=hoist), readout=readout).eval()
+
+
+class SettlingNetwork(Network):
+    """A network of bipolar neurons that is run for T steps and then until it is silent.
+
+    Args:
+        module: A spiking graph with timed biases.
+        timesteps: T.
+        limit: Most steps after the T-th.
+
+    Attributes:
+        drained: Steps after the T-th that the last call took.
+        settled: Whether it was silent at its end.
+
+    Shape:
+        ``[N, ...] -> [N, ...]``.
+
+    Raises:
+        TimestepsError: ``timesteps`` or ``limit`` is below 1.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.settling import SettlingNetwork
+        >>> from spikesim.neurons import STBIF
+        >>> network = SettlingNetwork(STBIF(high=2.0), timesteps=2)
+        >>> network(torch.tensor([[0.8], [0.1]])).flatten().tolist(), network.drained
+        ([1.0, 0.0], 0)
+    """
+
+    def __init__(self, module: nn.Module, timesteps: int, limit: int = 256) -> None:
+        super().__init__(module)
+        if timesteps < 1 or limit < 1:
+            raise TimestepsError(f"timesteps is {timesteps} and limit {limit}; expected at least 1")
+        self.timesteps, self.limit = timesteps, limit
+        self.drained, self.settled = 0, True
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Run until nothing moves; the sum of the outputs over T."""
+        outputs: Tensor = self.unread(x, mask)
+        return outputs.sum(0) / self.timesteps
+
+    def unread(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The outputs of all steps, ``[T + drained, N, ...]``."""
+        if mask is not None:
+            raise TimestepsError("an exact network takes static samples [N, ...]; a mask of steps means nothing to it")
+        out, state = self._unfolded(x.expand(self.timesteps, *x.shape), keep=True)
+        parts, chunk, self.drained = [out], 1, 0
+        while not (settled := self._silent(state)) and self.drained < self.limit:
+            steps = min(chunk, self.limit - self.drained)
+            out, state = self._unfolded(torch.zeros_like(x).expand(steps, *x.shape), state=state, keep=True)
+            parts.append(out)
+            self.drained += steps
+            chunk *= 2
+        self.settled = settled
+        if not settled:
+            warnings.warn(
+                f"the network still sends spikes {self.limit} steps after its input ended; its outputs are not those "
+                "of the quantised ANN: raise SettlingNetwork.limit",
+                stacklevel=2,
+            )
+        return torch.cat(parts)
+
+    def _silent(self, state: Any) -> bool:
+        """Whether no neuron would fire without input; then none ever will."""
+        for name, neuron in self.neurons().items():
+            if isinstance(neuron, CONVERTED):
+                held = state[name]
+                with torch.no_grad():
+                    sent, _ = neuron.run_rows(torch.zeros_like(held["v"]), 1, state=held)
+                if bool(sent.any()):
+                    return False
+        return True
