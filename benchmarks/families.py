@@ -34,6 +34,9 @@ COST = {
     "erf": 2 * POLYNOMIAL + DIVISION, "clip": 2, "sign": 3, "minimum": 1, "maximum": 1,
 }  # fmt: skip
 
+NEEDED = {"Lapicque": {"capacitance": 2.0}}
+"""Arguments without a default."""
+
 
 def operations(neuron: Neuron, mode: Mode) -> int:
     """Vector operations per neuron and step of one kernel, counted from the recorded program."""
@@ -101,7 +104,7 @@ def measure(arguments: argparse.Namespace) -> None:
         return
     for name in arguments.families:
         try:
-            neuron = families()[name]()
+            neuron = families()[name](**NEEDED.get(name, {}))
         except Exception as error:  # one that needs arguments
             skipped[name] = f"{type(error).__name__}: {error}"
             continue

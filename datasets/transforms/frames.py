@@ -14,7 +14,7 @@ from spikesim.datasets.checks import SensorSize
 from spikesim.datasets.records import falls_within, in_order
 from spikesim.datasets.transforms.base import DISORDER, Applied, EventTransform, outside
 from spikesim.datasets.transforms.draw import Draw
-from spikesim.datasets.transforms.settings import check_positive
+from spikesim.datasets.transforms.settings import LARGEST, check_number, check_positive
 from spikesim.datasets.transforms.slices import (
     Bounds,
     Remainder,
@@ -156,11 +156,16 @@ class ToFrame(EventTransform):
         if given[0] != "time_window" and getattr(self, given[0]) != int(getattr(self, given[0])):
             raise ConfigError(f"{given[0]} is {getattr(self, given[0])!r}; expected a whole number")
         limit = 1 if given[0].startswith("n_") else getattr(self, given[0])
-        if not 0 <= self.overlap < limit:
-            raise ConfigError(f"overlap is {self.overlap!r}; expected 0 or more and less than {limit}, with {given[0]}")
+        expected = f"0 or more and less than {limit}, with {given[0]}"
+        check_number("overlap", self.overlap, 0, limit, expected)
+        if self.overlap == limit:
+            raise ConfigError(f"overlap is {self.overlap!r}; expected {expected}")
         by_time = given[0] in ("time_window", "n_time_bins")
         if not by_time and (self.start_time is not None or self.end_time is not None):
             raise ConfigError(f"start_time and end_time cut time, but {given[0]} counts events; leave them out")
+        for name in ("start_time", "end_time"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), -LARGEST, LARGEST, "a time in microseconds")
         if self.start_time is not None and self.end_time is not None and not self.start_time < self.end_time:
             raise ConfigError(f"start_time {self.start_time} is not before end_time {self.end_time}")
         check_remainder(self.remainder)

@@ -37,6 +37,9 @@ def time_bins(t: NDArray[Any], count: int, remainder: Remainder, overlap: float,
         start: time at which the first begins; None for the first event.
         end: time up to which the last reaches; None for just after the last event.
 
+    Raises:
+        EventError: the last event is at the very end of 64 bits.
+
     >>> import numpy as np
     >>> time_bins(np.array([0, 3, 6, 10]), 2, "exact", 0.0, None, None)[1].tolist()
     [2, 4]
@@ -49,7 +52,10 @@ def time_bins(t: NDArray[Any], count: int, remainder: Remainder, overlap: float,
     steps = np.arange(count, dtype=np.int64)
     if remainder == "exact" and overlap == 0 and float(first).is_integer():
         # Whole numbers all the way: an edge is the first microsecond of its bin.
-        length = (int(t[-1]) + 1 if end is None else int(np.ceil(end))) - int(first)
+        until = int(t[-1]) + 1 if end is None else int(np.ceil(end))
+        if until >= 2**63:
+            raise EventError(f"the last event is at {until - 1} us; expected below 2**63 - 1: look at the unit of time")
+        length = until - int(first)
         numbers = np.arange(count + 1, dtype=np.int64 if count * length < 2**62 else object)
         cuts = places(t, (int(first) - (-numbers * length // count)).astype(np.int64))
         return cuts[:-1], cuts[1:]

@@ -118,7 +118,7 @@ def simulate(
     if output.exists() and input.exists() and output.samefile(input):
         raise ConfigError(f"OUTPUT: {output} is INPUT; expected another file")
     if threads < 0:
-        raise ConfigError(f"--threads: given {threads}, expected 1 or more")
+        raise ConfigError(f"--threads: given {threads}, expected 1 or more, or 0 for all cores")
     changes = {
         "threshold": threshold, "threshold_off": threshold_off, "threshold_std": threshold_std,
         "refractory_us": refractory, "cutoff_hz": cutoff, "leak_hz": leak, "shot_noise_hz": shot_noise,

@@ -188,6 +188,12 @@ def test_a_recording_needs_no_sensor_size():
         ({"n_time_bins": 2, "overlap": 1}, "less than 1"),
         ({"time_window": 10, "overlap": 10}, "less than 10"),
         ({"event_count": 5, "start_time": 3}, "counts events"),
+        ({"n_time_bins": 2, "start_time": float("nan")}, "start_time is nan"),
+        ({"n_time_bins": 2, "end_time": float("inf")}, "end_time is inf"),
+        ({"n_time_bins": 2, "start_time": "abc"}, "start_time is 'abc'"),
+        ({"n_time_bins": 2, "overlap": "3"}, "overlap is '3'"),
+        ({"n_time_bins": 2, "overlap": float("nan")}, "overlap is nan"),
+        ({"n_time_bins": 2, "overlap": 1}, "less than 1"),
         ({"n_time_bins": 2, "start_time": 3, "end_time": 3}, "not before"),
         ({"n_time_bins": 2, "remainder": "drop"}, "exact, spikingjelly, tonic"),
         ({"n_time_bins": 2, "dtype": "int64"}, "uint8"),
@@ -196,3 +202,12 @@ def test_a_recording_needs_no_sensor_size():
 def test_settings_that_make_no_sense(way, message):
     with pytest.raises(ConfigError, match=message):
         ToFrame(SIZE, **way)
+
+
+def test_a_time_at_the_very_end_of_64_bits_is_refused():
+    data = np.zeros(2, [("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "?")])
+    data["t"][1] = 2**63 - 1
+    with pytest.raises(EventError, match="look at the unit of time"):
+        ToFrame((4, 4, 2), n_time_bins=4)(data)
+    data["t"][1] = 2**62
+    assert ToFrame((4, 4, 2), n_time_bins=4)(data).sum() == 2
