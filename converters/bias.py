@@ -113,15 +113,15 @@ class Corrector(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """One node."""
         if n.op == "call_module" and isinstance(self.fetch_attr(str(n.target)), CONVERTED):
-            return self.neuron(n)
+            return self.correct_neuron(n)
         if n.op == "call_module" and isinstance(self.fetch_attr(str(n.target)), Neuron):
             return self.fire(self.fetch_attr(str(n.target)), self.fetch_args_kwargs_from_env(n)[0][0])
         result = super().run_node(n)
         if n.op == "output":
-            self.output(n, result)
+            self.correct_output(n, result)
         return result
 
-    def output(self, n: fx.Node, result: Tensor) -> None:
+    def correct_output(self, n: fx.Node, result: Tensor) -> None:
         """Correct the bias of the output."""
         host = bias_host(self.module, n)
         if host is not None:
@@ -129,7 +129,7 @@ class Corrector(fx.Interpreter):
             add_bias(host, shift)
             self.shifts["output"] = shift.abs().mean().item()
 
-    def neuron(self, n: fx.Node) -> Tensor:
+    def correct_neuron(self, n: fx.Node) -> Tensor:
         """Correct the bias of a neuron's layer; gives its spikes."""
         neuron = self.fetch_attr(str(n.target))
         current: Tensor = self.fetch_args_kwargs_from_env(n)[0][0]

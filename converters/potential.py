@@ -46,7 +46,7 @@ def calibrate_potentials(
 class _Starter(Corrector):
     """Runs the spiking graph over folded time, setting each layer's initial potentials before going on."""
 
-    def neuron(self, n: fx.Node) -> Tensor:
+    def correct_neuron(self, n: fx.Node) -> Tensor:
         """Put what is missing into the potentials."""
         neuron = self.fetch_attr(str(n.target))
         current: Tensor = self.fetch_args_kwargs_from_env(n)[0][0]
@@ -65,5 +65,5 @@ class _Starter(Corrector):
         self.shifts[n.name] = change.abs().mean().item()
         return torch.where(worse, spikes, moved)
 
-    def output(self, n: fx.Node, result: Tensor) -> None:
+    def correct_output(self, n: fx.Node, result: Tensor) -> None:
         """There is no potential behind the output."""

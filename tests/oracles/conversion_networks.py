@@ -158,7 +158,6 @@ def structures() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
         "functional": (Functional(), (1, 8, 8)),
         "inplace": (InplaceResidual(), (2, 6, 6)),
         "preactivation": (PreActivation(), (1, 6, 6)),
-        "resized": (Resized(), (2, 6, 6)),
         "reused": (nn.Sequential(shared, nn.ReLU(), shared, nn.ReLU(), shared), (6,)),
         "input-relu": (nn.Sequential(nn.ReLU(), nn.Linear(4, 3), nn.ReLU()), (4,)),
         "relu6": (nn.Sequential(nn.Linear(4, 8), nn.ReLU6(), nn.Linear(8, 3), nn.Hardtanh(0, 1)), (4,)),
@@ -172,4 +171,5 @@ def structures() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
             ),
             (2, 12),
         ),
+        "resized": (Resized(), (2, 6, 6)),
     }
