@@ -70,7 +70,7 @@ def time_biases(graph: fx.GraphModule, example: Tensor, timesteps: int) -> fx.Gr
         >>> from spikesim.converters.trace import trace
         >>> graph = time_biases(trace(nn.Sequential(nn.Linear(2, 3))), torch.zeros(1, 2), 4)
         >>> [node.name for node in graph.graph.nodes]
-        ['input', 'linear_0', 'linear_0_bias', 'output']
+        ['x', 'linear_0', 'linear_0_bias', 'output']
     """
     bench = Workbench(graph, example)
     for node in list(bench.graph.nodes):

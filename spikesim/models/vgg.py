@@ -58,6 +58,6 @@ def vgg16(classes: int = 10, channels: int = 3, width: float = 1.0) -> nn.Module
     Example:
         >>> from spikesim.models import vgg16
         >>> sum(p.numel() for p in vgg16().parameters()) // 1000
-        15253
+        15249
     """
     return vgg(16, classes, channels, width)

@@ -43,7 +43,7 @@ class TallyIF(SpikingNeuron):
 
     >>> import torch
     >>> TallyIF(burst=3, high=4)(torch.tensor([[1.7], [9.0], [-6.0], [-9.0]])).flatten()
-    tensor([ 2.,  2., -1., -3.])
+    tensor([ 2.,  2.,  0., -3.])
     """
 
     states = {"v": State(), "tally": State()}
