@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikesim.converters.data import Batches, inputs_of
+from spikesim.converters.parallel import ParallelIF
 from spikesim.converters.settling import SettlingNetwork
 from spikesim.errors import CalibrationError, ConfigError, ShapeError
 from spikesim.nn import Constant, Mean, Network
@@ -50,8 +51,11 @@ class EarlyExit(nn.Module):
         encoder = network.encoder
         if not isinstance(encoder, Constant) or isinstance(network, SettlingNetwork):
             raise ConfigError("an early exit needs a converted network with a constant input, and not an exact one")
-        if not isinstance(network.readout, Mean):
-            raise ConfigError("an early exit needs outputs that count from the first step on; convert without srp")
+        late = any(isinstance(module, ParallelIF) for module in network.modules())
+        if late or not isinstance(network.readout, Mean):
+            raise ConfigError(
+                "an early exit needs outputs that count from the first step on, and not 'parallel' or 'srp'"
+            )
         if margins.shape != (encoder.timesteps,):
             raise ConfigError(
                 f"margins have shape {tuple(margins.shape)}; expected one for each of {encoder.timesteps}"

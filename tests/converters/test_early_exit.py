@@ -74,3 +74,7 @@ def test_refusals(network) -> None:  # type: ignore[no-untyped-def]
     single = convert(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 1)), x, timesteps=4).network
     with pytest.raises(ShapeError, match="at least two"):
         early_exit(single, x)
+    for neuron in ("parallel", "srp"):
+        late = convert(nn.Sequential(nn.Linear(6, 4), nn.ReLU()), x, timesteps=4, neuron=neuron).network
+        with pytest.raises(ConfigError, match="from the first step on"):
+            early_exit(late, x)
