@@ -147,7 +147,7 @@ def peers(model: nn.Module, data: dict[str, Tensor], steps: list[int]) -> dict[s
     }
     for name, make in kinds.items():
         try:
-            spiking = ann2snn.Converter(recipe=make())(copy.deepcopy(model))
+            spiking = ann2snn.Converter(recipe=make()).convert(copy.deepcopy(model))
             found[name] = {t: accuracy(partial(stepped, functional.reset_net, spiking, t), data) for t in steps}
         except Exception as error:  # a peer's interface may have changed; the others go on
             found[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
