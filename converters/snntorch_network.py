@@ -53,7 +53,9 @@ def from_snntorch(net: nn.Module, *, surrogate: Surrogate | None = None) -> Netw
     if not isinstance(net, nn.Module):
         raise ConfigError(f"from_snntorch takes a torch.nn.Module, not a {type(net).__name__}")
     if surrogate is not None and not isinstance(surrogate, Surrogate):
-        raise ConfigError(f"surrogate is a {type(surrogate).__name__}, but it must be a spikesim surrogate, e.g. ATan()")
+        raise ConfigError(
+            f"surrogate is a {type(surrogate).__name__}, but it must be a spikesim surrogate, e.g. ATan()"
+        )
     neurons = [m for m in net.modules() if is_snntorch(m)]
     if not neurons:
         raise ConversionError(

@@ -82,8 +82,9 @@ def _built(
     label: str, kind: type[SpikingNeuron], values: dict[str, Tensor], flags: dict[str, Any], memo: dict[int, Any]
 ) -> SpikingNeuron:
     learnt = [key for key, value in values.items() if isinstance(value, nn.Parameter)]
+    given: dict[str, Any] = {k: _acting(k, v) for k, v in values.items()}
     try:
-        neuron = kind(**{k: _acting(k, v) for k, v in values.items()}, learnable=learnt, **flags)
+        neuron = kind(learnable=learnt, **given, **flags)
     except ConfigError as error:
         raise ConversionError(f"{label}: {error}") from None
     neuron.to(values["threshold"].device)
@@ -132,15 +133,16 @@ def _refuse_unequal(label: str, theirs: Any, surrogate: Surrogate | None) -> Non
         "its reset_mechanism was changed after it was built, which snnTorch follows in part; build it with the one you "
         "want": list(_RULES)[mechanism] != theirs.state_function.__name__,
         "all_to_all=True puts a layer inside the loop over time, but a fused kernel runs each neuron on its own; use "
-        "all_to_all=False, a weight of each neuron to itself": recurrent and theirs.all_to_all,
+        "all_to_all=False, a weight of each neuron to itself": recurrent
+        and type(theirs.recurrent).__name__ != "RecurrentOneToOne",
         "graded_spikes_factor of a recurrent neuron also scales what comes back; fold it into V and the next layer": (
             recurrent and (isinstance(gain, nn.Parameter) or not bool((gain == 1).all()))
         ),
         "reset_delay=False fails in snnTorch 1.0 itself; build it with reset_delay=True": (
             kind == "RSynaptic" and not theirs.reset_delay
         ),
-        "learn_beta=True does not train it in snnTorch, which works C out of beta once; build it with learn_beta=False": (
-            kind == "Lapicque" and (isinstance(theirs.beta, nn.Parameter))
+        "learn_beta=True trains nothing in snnTorch, which works C out of beta once; build it with learn_beta=False": (
+            kind == "Lapicque" and isinstance(theirs.beta, nn.Parameter)
         ),
         "it has forward hooks, which the converted neuron would not call; remove them": bool(
             theirs._forward_hooks or theirs._forward_pre_hooks

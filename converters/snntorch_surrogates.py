@@ -41,8 +41,8 @@ def surrogate_of(label: str, function: Any, given: Surrogate | None = None) -> S
     if given is not None:
         if not name.startswith(f"{_HOME}.") and not _fires_above_zero(function):
             raise ConversionError(
-                f"{label}: spike_grad is {name}, which does not give 1 where the potential is above the threshold and 0 "
-                "elsewhere; such a spike has no neuron here"
+                f"{label}: spike_grad is {name}, which does not give 1 where the potential is above the threshold and "
+                "0 elsewhere; such a spike has no neuron here"
             )
         return given
     found = _EQUAL.get(name.removeprefix(f"{_HOME}.")) if name.startswith(f"{_HOME}.") else None

@@ -62,7 +62,9 @@ class CubaLIF(SpikingNeuron):
         **flags: Any,
     ) -> None:
         if settle and (not delayed_reset or flags.get("reset") == "value"):
-            raise ConfigError("settle brings a delayed reset forward: it needs delayed_reset=True, and no reset='value'")
+            raise ConfigError(
+                "settle brings a delayed reset forward: it needs delayed_reset=True, and no reset='value'"
+            )
         super().__init__(alpha=alpha, beta=beta, threshold=threshold, **flags)
         self.delayed_reset = delayed_reset
         self.settle = settle
