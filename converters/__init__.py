@@ -1,4 +1,4 @@
-"""Convert trained ANNs to spiking networks, and prove what was converted."""
+"""Convert trained ANNs to spiking networks, and prove what was converted; take over networks of snnTorch."""
 
 if __name__ == "converters":
     raise ImportError(
@@ -14,6 +14,7 @@ from spikesim.converters.folding import folded
 from spikesim.converters.histogram import Histogram
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
 from spikesim.converters.report import ConversionReport
+from spikesim.converters.snntorch_network import from_snntorch
 from spikesim.converters.thresholds import maximum_threshold, mse_threshold, percentile_threshold
 from spikesim.converters.trained import QCFS, SlipReLU, prepare_qcfs
 from spikesim.converters.verdicts import Verdict
@@ -35,6 +36,7 @@ __all__ = [
     "convert",
     "early_exit",
     "folded",
+    "from_snntorch",
     "gaussian_threshold",
     "lloyd_threshold",
     "load_converted",

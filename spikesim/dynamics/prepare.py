@@ -90,8 +90,14 @@ def bounded(value: Tensor, low: float | None, high: float | None) -> Tensor:
 
 
 def along_channels(value: Tensor, shape: Sequence[int]) -> Tensor:
-    """One value per channel lies along the first axis of a sample, which is the last of a flat one."""
-    return value.reshape(-1, *[1] * (len(shape) - 2)) if value.dim() == 1 and len(shape) > 2 else value
+    """One value per channel lies along the first axis of a sample, which is the last of a flat one.
+
+    Axes of size one before those of the sample are left out, as in broadcasting: ``[1, C, 1, 1]`` is ``[C, 1, 1]``.
+    """
+    if value.dim() == 1 and len(shape) > 2:
+        return value.reshape(-1, *[1] * (len(shape) - 2))
+    extra = max(value.dim() - (len(shape) - 1), 0)
+    return value.reshape(value.shape[extra:]) if all(size == 1 for size in value.shape[:extra]) and extra else value
 
 
 class _Bounded(torch.autograd.Function):

@@ -3,7 +3,7 @@
 from spikesim.neurons.adaptive import ALIF, AdLIF
 from spikesim.neurons.biophysical import FitzHughNagumo, HodgkinHuxley
 from spikesim.neurons.continuous import ContinuousNeuron
-from spikesim.neurons.current import CubaLI, CubaLIF
+from spikesim.neurons.current import CubaLI, CubaLIF, RSynaptic
 from spikesim.neurons.escape import EscapeLIF
 from spikesim.neurons.exponential import EIF, QIF, AdEx
 from spikesim.neurons.gated import GLIF
@@ -15,6 +15,7 @@ from spikesim.neurons.parametric import KLIF, PLIF
 from spikesim.neurons.resonate import BHRF, BRF
 from spikesim.neurons.sigma_delta import SigmaDelta
 from spikesim.neurons.signed import STBIF, SignedIF, StaircaseIF
+from spikesim.neurons.snntorch_leaky import Leaky, RLeaky
 from spikesim.neurons.snntorch_like import Alpha, Lapicque
 from spikesim.neurons.spiking import SpikingNeuron
 from spikesim.neurons.tally import TallyIF
@@ -45,7 +46,10 @@ __all__ = [
     "HodgkinHuxley",
     "Izhikevich",
     "Lapicque",
+    "Leaky",
     "MultiThresholdIF",
+    "RLeaky",
+    "RSynaptic",
     "SigmaDelta",
     "SignedIF",
     "SpikingNeuron",

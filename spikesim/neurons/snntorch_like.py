@@ -152,7 +152,8 @@ class Lapicque(SpikingNeuron):
 
     def step(self, x: Any, *, v: Any, resistance: Any, capacitance: Any, threshold: Any) -> tuple[Any, dict[str, Any]]:
         """Charge the circuit, reset for the last spike, fire."""
-        rate = self.dt / (resistance * capacitance)
-        u = x * resistance * rate + (1.0 - rate) * v
+        # Not one rate for both: so it rounds as snnTorch does.
+        charge = x * resistance * (1.0 / (resistance * capacitance)) * self.dt
+        u = charge + (1.0 - self.dt / (resistance * capacitance)) * v
         u = self.reset(u, self.fire(v, threshold), threshold)
         return self.fire(u, threshold), {"v": u}

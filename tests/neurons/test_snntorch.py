@@ -93,6 +93,8 @@ def test_the_surrogate_is_theirs_too():
     (lambda: Lapicque(1.0, 2.0, beta=0.5), "not both"),
     (lambda: Lapicque(1.0, beta=1.0), "strictly between 0 and 1"),
     (lambda: Lapicque(1.0, 1.0, dt=0), "dt is 0"),
+    (lambda: CubaLIF(settle=True), "needs delayed_reset=True"),
+    (lambda: CubaLIF(settle=True, delayed_reset=True, reset="value", reset_value=0.5), "no reset='value'"),
     (lambda: Alpha(reset="value", reset_value=1.0), "one of zero, subtract, none"),
 ])  # fmt: skip
 def test_constants_that_do_not_fit_are_named(build, message):

@@ -252,6 +252,56 @@ def synaptic(x, z, p):
     return float(z["v"] > p.threshold)
 
 
+def _carried(u, s, reset, zero, p):
+    """The potential after a step of snnTorch's with reset_delay=False: reset at once, but not twice."""
+    if s == reset:
+        return u
+    if zero:
+        return 0.0 if s else 2 * u
+    return u - p.threshold if s else u + p.threshold
+
+
+def leaky(x, z, p):
+    reset = z["v"] > p.threshold
+    u = p.beta * z["v"] + x - (p.threshold if reset else 0.0)
+    s = u > p.threshold
+    z["v"] = _carried(u, s, reset, False, p) if p.settle else u
+    return float(s)
+
+
+def leaky_zero(x, z, p):
+    reset = z["v"] > p.threshold
+    u = (0.0 if reset else p.beta * z["v"]) + x
+    s = u > p.threshold
+    z["v"] = _carried(u, s, reset, True, p) if p.settle else u
+    return float(s)
+
+
+def rleaky(x, z, p):
+    reset = z["v"] > p.threshold
+    u = p.beta * z["v"] + x + p.feedback * z["last"] - (p.threshold if reset else 0.0)
+    s = u > p.threshold
+    z["v"] = _carried(u, s, reset, False, p) if p.settle else u
+    z["last"] = float(s)
+    return z["last"]
+
+
+def synaptic_settled(x, z, p):
+    z["i"] = p.alpha * z["i"] + x
+    reset = z["v"] > p.threshold
+    u = p.beta * z["v"] + z["i"] - (p.threshold if reset else 0)
+    s = u > p.threshold
+    z["v"] = _carried(u, s, reset, False, p)
+    return float(s)
+
+
+def rsynaptic(x, z, p):
+    z["i"] = p.alpha * z["i"] + x + p.feedback * z["last"]
+    z["v"] = 0.0 if z["v"] > p.threshold else p.beta * z["v"] + z["i"]
+    z["last"] = float(z["v"] > p.threshold)
+    return z["last"]
+
+
 def alpha(x, z, p):
     reset = z["v"] > p.threshold
     z["exc"], z["inh"] = p.alpha * z["exc"] + x, p.beta * z["inh"] - x
