@@ -165,7 +165,6 @@ def _joined(graph: Any, sources: dict[str, list[str]], modules: dict[str, list[n
             root[place] = module
             value = fxgraph.call_module(place, (value,))
         values[name] = value
-    chain = chain and len({read for reads in sources.values() for read in reads}) == len(sources) - 1
     if chain:
         return nn.Sequential(root)
     fxgraph.output(next(values[name] for name in sources if type(graph.nodes[name]).__name__ == "Output"))

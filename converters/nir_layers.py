@@ -73,9 +73,10 @@ def _array(value: Tensor) -> Any:
 def _linear_node(nir: Any, layer: nn.Linear, before: tuple[int, ...]) -> Any:
     if len(before) != 1:
         raise ConversionError(f"NIR's linear layers read samples of one axis, not {before}: flatten before it")
-    if layer.bias is None:
+    bias: Any = layer.bias
+    if bias is None:
         return nir.Linear(weight=_array(layer.weight))
-    return nir.Affine(weight=_array(layer.weight), bias=_array(layer.bias))
+    return nir.Affine(weight=_array(layer.weight), bias=_array(bias))
 
 
 def _conv_node(nir: Any, layer: nn.Conv1d | nn.Conv2d, before: tuple[int, ...]) -> Any:

@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from spikesim.converters.binding import bind, is_torchs_own
+from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.nir_layers import flatten_node, layer_node, no_node
 from spikesim.converters.nir_modules import Drive, Scale, library
 from spikesim.converters.nir_write import full, neuron_node
@@ -59,6 +60,8 @@ class Writer:
     """
 
     def __init__(self, module: nn.Module, shape: tuple[int, ...] | None, dt: float) -> None:
+        if hidden := hidden_effects(module):
+            raise ConversionError("; ".join(f"'{name}' ({kind}): {why}" for name, kind, why in hidden))
         wrap = isinstance(module, (TimeAware, Scale)) or fx.Tracer().is_leaf_module(module, "")
         self.root = trace(nn.Sequential(module) if wrap else module, leaves=(TimeAware, Scale))
         self.dt = dt
@@ -166,7 +169,7 @@ class Writer:
             raise ConversionError("NIR adds signals: give a constant to the bias of a layer")
         if any(part.meta["shape"] != node.meta["shape"] for part in parts):
             raise ConversionError("NIR adds signals of equal shape")
-        if _name(node) in ("iadd", "add_") and parts[0].users.keys() - {node}:
+        if _name(node) in ("iadd", "add_") and self._shared(parts[0], node):
             raise ConversionError("its first input is changed in place and read again: write z = x + y")
         first, second = (self.terms[part] for part in parts)
         if len(first) < len(second):
@@ -174,6 +177,14 @@ class Writer:
         if len(second) > 1 or second[0] in first:
             second = [self._copy(f"{node.name}_copy", second, node.meta["shape"])]
         self.terms[node] = [*first, *second]
+
+    def _shared(self, node: fx.Node, by: fx.Node) -> bool:
+        """Whether another than ``by`` reads the memory of a value."""
+        if node.users.keys() - {by}:
+            return True
+        module = self.root.get_submodule(str(node.target)) if node.op == "call_module" else None
+        view = isinstance(module, (*_NOTHING, nn.Flatten, nn.Unflatten)) or _name(node) in (*_RESHAPES, "contiguous")
+        return view and self._shared(_source(node), node)
 
     def _product(self, node: fx.Node) -> None:
         signals = [part for part in node.args if isinstance(part, fx.Node) and part.op != "get_attr"]
@@ -183,6 +194,8 @@ class Writer:
         value = attribute(self.root, str(by.target)) if isinstance(by, fx.Node) else by
         value = torch.as_tensor(value, dtype=self.dtype)
         shape = node.meta["shape"]
+        if shape != signals[0].meta["shape"] or value.dim() > len(shape) + 1:
+            raise ConversionError("NIR's Scale keeps the shape of a signal")
         if value.dim() > len(shape) and value.shape[0] == 1:
             value = value[0]
         self._put(node, self.nir.Scale(scale=value.expand(shape).detach().cpu().numpy().copy()), self.terms[signals[0]])

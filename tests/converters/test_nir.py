@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -290,6 +292,16 @@ def test_an_edited_field_counts():
     graph.nodes["lif_0"].v_reset = np.full(3, 0.25)
     (neuron,) = from_nir(graph).neurons().values()
     assert neuron.tau.item() == 8.0 and (neuron.reset_rule, neuron.reset_value) == ("value", 0.25)
+
+
+def test_the_guides_block_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs/conversion.md").read_text()
+    (block,) = re.findall(r"```py\n(.*?)```", page, flags=re.DOTALL)
+    network = Network(nn.Sequential(nn.Conv2d(1, 2, 3), LIF()))
+    names = {"network": network}
+    exec(compile(block, "docs/conversion.md", "exec"), names)
+    assert same(network, names["same"], noise(5, 2, 1, 8, 8))
 
 
 def test_neither_weights_nor_randomness_are_touched():

@@ -68,6 +68,13 @@ def _overwritten(m, x):
     return z + y
 
 
+def _overwritten_through_a_view(m, x):
+    y = m.fc(x)
+    z = y.view(-1, 4)
+    z += x
+    return z + y
+
+
 @pytest.mark.parametrize(
     ("function", "said"),
     [
@@ -79,12 +86,22 @@ def _overwritten(m, x):
         (lambda m, x: torch.add(x, m.fc(x), alpha=2), "give a constant"),
         (lambda m, x: (m.lif(x), x), "must return one tensor"),
         (lambda m, x: torch.relu(x), "NIR has no relu"),
+        (lambda m, x: m.fc(x) * torch.ones(1, 1, 4), "Scale keeps the shape"),
+        (lambda m, x: x[:, :1] * 1.0, "NIR has no getitem"),
         (_overwritten, "changed in place and read again"),
+        (_overwritten_through_a_view, "changed in place and read again"),
     ],
 )
 def test_functions_that_cannot_be_said(function, said):
     with pytest.raises(ConversionError, match=said):
         to_nir(Network(_Forward(function)), shape=(4,))
+
+
+def test_hooks_are_not_lost():
+    network = Network(nn.Sequential(nn.Linear(3, 4), LIF()))
+    network.module[0].register_forward_hook(lambda module, given, output: output * 2)
+    with pytest.raises(ConversionError, match=r"'0' \(Linear\): it carries 1 forward hook"):
+        to_nir(network)
 
 
 def test_bad_arguments():
