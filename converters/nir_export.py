@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import warnings
 from typing import Any
 
 import spikesim
+from spikesim.converters.nir_modules import seconds
 from spikesim.converters.nir_writer import Writer
-from spikesim.errors import ConfigError, ConversionError
+from spikesim.errors import ConversionError
 from spikesim.nn import Constant, Count, DelayedMean, Last, Mean, Network
 from spikesim.viz import write_bytes
 
@@ -60,11 +60,10 @@ def to_nir(
             else f"to_nir takes a spikesim.nn.Network, not a {kind}: wrap it, Network(module)"
         )
         raise ConversionError(remedy)
-    if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not (math.isfinite(dt) and dt > 0):
-        raise ConfigError(f"dt is {dt!r}, but it must be the seconds of one time step, for example 1e-3")
+    dt = seconds(dt)
     ends, beside = _ends(network)
-    writer = Writer(network.module, shape, float(dt))
-    graph = writer.graph({"version": spikesim.__version__, "dt": float(dt), **ends})
+    writer = Writer(network.module, shape, dt)
+    graph = writer.graph({"version": spikesim.__version__, "dt": dt, **ends})
     if found := [*beside, *writer.caveats()]:
         warnings.warn(
             "spikesim reads this graph as it was, but another reader would see something else: " + "; ".join(found),

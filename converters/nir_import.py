@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import graphlib
-import math
 import operator
 import os
 import re
@@ -17,12 +16,13 @@ from torch import fx, nn
 
 from spikesim.converters.nir_constants import FAMILIES
 from spikesim.converters.nir_layers import read_layer
-from spikesim.converters.nir_modules import library
+from spikesim.converters.nir_modules import library, seconds
 from spikesim.converters.nir_read import read_neuron, said_by
 from spikesim.errors import CheckpointError, ConfigError, ConversionError
 from spikesim.nn import Constant, Count, DelayedMean, Last, Mean, Network
 
 _NEURONS = {family.node for family in FAMILIES.values()}
+_DAMAGED = (AttributeError, LookupError, TypeError, ValueError, RuntimeError)
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -55,10 +55,7 @@ def from_nir(graph: Any, *, dt: float | None = None, dtype: torch.dtype | None =
         ...
         spikesim.errors.CheckpointError: there is no file no-such-file.nir
     """
-    if dt is not None and (
-        isinstance(dt, bool) or not isinstance(dt, (int, float)) or not (math.isfinite(dt) and dt > 0)
-    ):
-        raise ConfigError(f"dt is {dt!r}, but it must be the seconds of one time step, for example 1e-3")
+    dt = None if dt is None else seconds(dt)
     if dtype not in (None, *_DTYPES.values()):
         raise ConfigError(f"dtype is {dtype}, but it must be torch.float32 or torch.float64")
     graph = _read(graph) if isinstance(graph, (str, os.PathLike)) else graph
@@ -68,7 +65,11 @@ def from_nir(graph: Any, *, dt: float | None = None, dtype: torch.dtype | None =
     chosen = dtype or _DTYPES.get(str(said.get("dtype")), torch.float32)
     sources = _sources(graph)
     modules = _modules(graph, dt, chosen)
-    return Network(_joined(graph, sources, modules), *_ends(said))
+    try:
+        ends = _ends(said)
+    except _DAMAGED as error:
+        raise ConversionError(f"the graph's metadata are damaged ({error}): delete metadata['spikesim']") from error
+    return Network(_joined(graph, sources, modules), *ends)
 
 
 def _read(path: str | os.PathLike[str]) -> Any:
@@ -131,6 +132,8 @@ def _modules(graph: Any, dt: float | None, dtype: torch.dtype) -> dict[str, list
                 modules[name] = [read_layer(node, dtype)]
         except ConversionError as error:
             problems.append(f"'{name}' ({kind}): {error}")
+        except _DAMAGED as error:
+            problems.append(f"'{name}' ({kind}): its fields or metadata are damaged ({error})")
     if problems:
         raise ConversionError("spikesim cannot run this graph:\n  " + "\n  ".join(problems))
     return modules
@@ -142,7 +145,7 @@ def _step(node: Any, graph: Any, dt: float | None) -> float:
         raise ConversionError(
             "the graph does not say its time step: give dt=, in seconds (snnTorch writes 1e-4, others often 1e-3)"
         )
-    return float(said)
+    return seconds(float(said))
 
 
 def _joined(graph: Any, sources: dict[str, list[str]], modules: dict[str, list[nn.Module]]) -> nn.Module:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import math
+from numbers import Real
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
-from spikesim.errors import ConversionError
+from spikesim.errors import ConfigError, ConversionError
 
 
 def library() -> Any:
@@ -25,6 +28,22 @@ def library() -> Any:
         return importlib.import_module("nir")
     except ImportError as error:
         raise ConversionError("NIR graphs need the package nir: pip install 'spikesim[nir]'") from error
+
+
+def seconds(dt: Any) -> float:
+    """The length of a step, if it is one.
+
+    Raises:
+        ConfigError: it is no positive number.
+
+    Example:
+        >>> from spikesim.converters.nir_modules import seconds
+        >>> seconds(1e-3)
+        0.001
+    """
+    if isinstance(dt, bool) or not isinstance(dt, (Real, np.floating)) or not (math.isfinite(dt) and dt > 0):
+        raise ConfigError(f"dt is {dt!r}, but it must be the seconds of one time step, for example 1e-3")
+    return float(dt)
 
 
 class Scale(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,8 @@ class Writer:
     """
 
     def __init__(self, module: nn.Module, shape: tuple[int, ...] | None, dt: float) -> None:
+        if any(nn.parameter.is_lazy(p) for p in module.parameters()):
+            raise ConversionError("a lazy layer has no weights yet: run the network once before it is exported")
         if hidden := hidden_effects(module):
             raise ConversionError("; ".join(f"'{name}' ({kind}): {why}" for name, kind, why in hidden))
         wrap = isinstance(module, (TimeAware, Scale)) or fx.Tracer().is_leaf_module(module, "")
@@ -254,8 +257,6 @@ def _source(node: fx.Node) -> fx.Node:
 
 
 def _dtype(root: nn.Module) -> torch.dtype:
-    if any(nn.parameter.is_lazy(p) for p in root.parameters()):
-        raise ConversionError("a lazy layer has no weights yet: run the network once before it is exported")
     values = (v for v in itertools.chain(root.parameters(), root.buffers()) if v.is_floating_point())
     dtype = next((v.dtype for v in values), torch.get_default_dtype())
     if dtype not in (torch.float32, torch.float64):
@@ -267,9 +268,9 @@ def _sample(root: fx.GraphModule, shape: tuple[int, ...] | None) -> tuple[int, .
     inputs = [node for node in root.graph.nodes if node.op == "placeholder"]
     if shape is not None:
         sizes = tuple(shape) if isinstance(shape, Iterable) else ()
-        if not sizes or not all(isinstance(n, int) and n > 0 for n in sizes):
+        if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
             raise ConfigError(f"shape is {shape!r}, but it must be the sizes of one sample, for example (1, 28, 28)")
-        return sizes
+        return tuple(int(n) for n in sizes)
     readers = [root.get_submodule(str(n.target)) for n in inputs[0].users if n.op == "call_module"]
     if not readers or not isinstance(readers[0], nn.Linear):
         raise ConversionError("NIR needs the shape of a sample: give shape=, for example shape=(1, 28, 28)")

@@ -196,3 +196,17 @@ def test_files_that_are_no_graph(tmp_path):
         from_nir(tmp_path / "cut.nir")
     with pytest.raises(ConfigError, match="cannot write"):
         to_nir(Network(LIF()), tmp_path / "text.nir" / "x.nir", shape=(3,))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("exact", 3), ("initial", "x"), ("dt", "soon"), ("dt", -1.0), ("initial", {"v": "x"})]
+)
+def test_damaged_metadata(key, value):
+    graph = to_nir(Network(LIF()), shape=(np.int64(3),), dt=np.float32(1e-3))
+    graph.nodes["lif_0"].metadata["spikesim"][key] = value
+    with pytest.raises(ConversionError, match=r"'lif_0' \(LIF\): "):
+        from_nir(graph)
+    graph.metadata["spikesim"] = {"encoder": "Constant"}
+    graph.nodes["lif_0"].metadata = {}
+    with pytest.raises(ConversionError, match="metadata are damaged"):
+        from_nir(graph, dt=1e-3)
