@@ -41,9 +41,10 @@ def seconds(dt: Any) -> float:
         >>> seconds(1e-3)
         0.001
     """
-    if isinstance(dt, bool) or not isinstance(dt, (Real, np.floating)) or not (math.isfinite(dt) and dt > 0):
+    value = float(dt) if isinstance(dt, (Real, np.floating)) and not isinstance(dt, bool) else math.nan
+    if not (math.isfinite(value) and value > 0):
         raise ConfigError(f"dt is {dt!r}, but it must be the seconds of one time step, for example 1e-3")
-    return float(dt)
+    return value
 
 
 class Scale(nn.Module):
