@@ -12,6 +12,8 @@ from spikesim.converters.early_exit import EarlyExit, early_exit
 from spikesim.converters.fixed_points import gaussian_threshold, lloyd_threshold, ltb_threshold
 from spikesim.converters.folding import folded
 from spikesim.converters.histogram import Histogram
+from spikesim.converters.nir_export import to_nir
+from spikesim.converters.nir_import import from_nir
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
 from spikesim.converters.report import ConversionReport
 from spikesim.converters.snntorch_network import from_snntorch
@@ -36,6 +38,7 @@ __all__ = [
     "convert",
     "early_exit",
     "folded",
+    "from_nir",
     "from_snntorch",
     "gaussian_threshold",
     "lloyd_threshold",
@@ -46,4 +49,5 @@ __all__ = [
     "neuron_policy",
     "percentile_threshold",
     "prepare_qcfs",
+    "to_nir",
 ]

@@ -76,11 +76,14 @@ class _Tracer(fx.Tracer):
 
     Args:
         ask: A function of the value of a node, if shapes alone decide it, or None.
+        leaves: Classes of modules that are recorded as one call.
     """
 
-    def __init__(self, ask: Callable[[fx.Node, Callable[[Any], Any]], Any]) -> None:
+    def __init__(
+        self, ask: Callable[[fx.Node, Callable[[Any], Any]], Any], leaves: tuple[type[nn.Module], ...] = ()
+    ) -> None:
         super().__init__()
-        self._answer, self._asking = ask, False
+        self._answer, self._asking, self._leaves = ask, False, leaves
 
     def ask(self, node: fx.Node, what: Callable[[Any], Any]) -> Any:
         """What shapes say of a node; modules run as they are meanwhile."""
@@ -103,7 +106,7 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Torch's own modules, and activations that were trained to be converted."""
-        return isinstance(m, QCFS) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, (QCFS, *self._leaves)) or super().is_leaf_module(m, module_qualified_name)
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
         return root_fn, [self.root, self.create_proxy("placeholder", "x", (), {})]
@@ -135,12 +138,16 @@ def own_randomness(like: torch.Tensor) -> AbstractContextManager[None]:
     return torch.random.fork_rng(devices=[like.device] if like.is_cuda else [])
 
 
-def trace(model: nn.Module, example: torch.Tensor | None = None) -> fx.GraphModule:
+def trace(
+    model: nn.Module, example: torch.Tensor | None = None, leaves: tuple[type[nn.Module], ...] = ()
+) -> fx.GraphModule:
     """Trace a copy of ``model`` in eval mode; the model itself is not touched.
 
     Args:
         model: A module whose forward takes one tensor and returns one tensor.
         example: An input; with it, checks of shapes (``if x.dim() != 2``) are decided while tracing.
+        leaves: Classes of modules that are recorded as one call, torch's own apart; neurons are refused unless they
+            are among them.
 
     Returns:
         A graph over copied weights, in eval mode.
@@ -154,11 +161,12 @@ def trace(model: nn.Module, example: torch.Tensor | None = None) -> fx.GraphModu
         >>> [n.op for n in trace(nn.Sequential(nn.Linear(2, 2), nn.ReLU())).graph.nodes]
         ['placeholder', 'call_module', 'call_module', 'output']
     """
-    spiking = next((name or "model" for name, m in model.named_modules() if isinstance(m, TimeAware)), None)
+    modules = ((name, m) for name, m in model.named_modules() if not isinstance(m, leaves))
+    spiking = next((name or "model" for name, m in modules if isinstance(m, TimeAware)), None)
     if spiking is not None:
         raise TraceFailure(f"'{spiking}' is a spiking neuron, so that the model is already spiking: give the ANN")
     root = _copied(model).eval()
-    tracer = _Tracer(lambda node, what: None if example is None else oracle.answer(node, what))
+    tracer = _Tracer(lambda node, what: None if example is None else oracle.answer(node, what), leaves)
     if tracer.is_leaf_module(root, "model"):
         root = nn.Sequential(root)
     oracle = ShapeOracle(copy.deepcopy(root), torch.zeros(1) if example is None else example)
@@ -215,6 +223,7 @@ def own_modules(root: nn.Module, graph: fx.Graph) -> dict[str, Any]:
     for node in graph.nodes:
         node.meta["origin"] = node.name
         if node.op in ("call_module", "get_attr"):
+            node.meta["place"] = str(node.target)
             place, found = place_of(node.name), attribute(root, str(node.target))
             owned[place] = copy.deepcopy(found) if node.op == "call_module" else found
             node.target = place
