@@ -41,7 +41,8 @@ def seconds(dt: Any) -> float:
         >>> seconds(1e-3)
         0.001
     """
-    value = float(dt) if isinstance(dt, (Real, np.floating)) and not isinstance(dt, bool) else math.nan
+    number = not isinstance(dt, bool) and isinstance(dt, (Real, np.floating))
+    value = float(dt) if number else math.nan
     if not (math.isfinite(value) and value > 0):
         raise ConfigError(f"dt is {dt!r}, but it must be the seconds of one time step, for example 1e-3")
     return value

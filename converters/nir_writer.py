@@ -268,7 +268,7 @@ def _sample(root: fx.GraphModule, shape: tuple[int, ...] | None) -> tuple[int, .
     inputs = [node for node in root.graph.nodes if node.op == "placeholder"]
     if shape is not None:
         sizes: tuple[Any, ...] = tuple(shape) if isinstance(shape, Iterable) else ()
-        if not sizes or not all(isinstance(n, Integral) and n > 0 for n in sizes):
+        if not sizes or not all(isinstance(n, Integral) and int(n) > 0 for n in sizes):
             raise ConfigError(f"shape is {shape!r}, but it must be the sizes of one sample, for example (1, 28, 28)")
         return tuple(int(n) for n in sizes)
     readers = [root.get_submodule(str(n.target)) for n in inputs[0].users if n.op == "call_module"]
