@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 from torch import nn
@@ -15,6 +15,7 @@ from spikesim.converters.convert import convert
 from spikesim.converters.data import Batches, pairs_of
 from spikesim.converters.policies import POLICIES
 from spikesim.converters.prepare import prepare
+from spikesim.converters.report import Accuracy
 from spikesim.errors import ConfigError
 from spikesim.viz import write_text
 
@@ -155,8 +156,7 @@ def compare(
     for method, chosen in settings.items():
         for t in timesteps:
             report = convert(ready, timesteps=t, evaluate=labelled, **chosen).report
-            assert report.accuracy is not None  # noqa: S101 - evaluate= was given
-            found = report.accuracy
+            found = cast(Accuracy, report.accuracy)  # there with evaluate=
             accuracy = found.snn[-1] if found.settled is None else found.settled
             ann, samples = found.ann, found.samples
             rows.append(

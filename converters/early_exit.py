@@ -70,14 +70,9 @@ class EarlyExit(nn.Module):
         """Run step by step; samples that are done leave the batch."""
         at = torch.arange(len(x), device=x.device)
         self.steps = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        state: NetworkState | None = None
-        sums: Tensor | None = None
-        results: Tensor | None = None
+        run = self._once.run(x)
+        sums, results = run.output[0], torch.zeros_like(run.output[0])
         for t in range(1, self.timesteps + 1):
-            run = self._once.run(x, state)
-            sums = run.output[0] if sums is None else sums + run.output[0]
-            if results is None:
-                results = torch.zeros_like(sums)
             done = margin_of(sums / t) >= self.margins[t - 1]  # type: ignore[index]
             if t == self.timesteps:
                 done = torch.ones_like(done)
@@ -88,7 +83,8 @@ class EarlyExit(nn.Module):
                 break
             x, sums, at = x[stay], sums[stay], at[stay]
             state = NetworkState({n: {k: v[stay] for k, v in held.items()} for n, held in run.state.items()})
-        assert results is not None  # noqa: S101 - T is at least 1
+            run = self._once.run(x, state)
+            sums = sums + run.output[0]
         return results
 
 

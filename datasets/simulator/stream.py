@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -224,9 +224,9 @@ class EventSimulator:
 
     def _keys(self, light: Light, every: NDArray[np.int64]) -> NDArray[np.int64]:
         """Sorted keys of the events up to the last frame, with those held back, counted from the frame before."""
-        assert self._camera is not None and self._standing is not None  # noqa: S101 - our own order of calls
+        camera, standing = cast(Camera, self._camera), cast(Standing, self._standing)  # set with the first frame
         try:
-            keys = keys_of(self._camera, self._standing, light, every, self.threads)
+            keys = keys_of(camera, standing, light, every, self.threads)
         except EventError:
             self._finished = True  # some pixels are ahead of others now
             raise
