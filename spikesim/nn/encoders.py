@@ -5,7 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spikesim.errors import TimestepsError
+from spikesim.errors import ConfigError, TimestepsError
+
+
+def check_timesteps(name: str, timesteps: object) -> int:
+    """T, if it is a whole number of at least 1."""
+    if not isinstance(timesteps, int) or isinstance(timesteps, bool):
+        raise TimestepsError(f"{name}: timesteps is {timesteps!r}, but it must be a whole number")
+    if timesteps < 1:
+        raise TimestepsError(f"{name}: timesteps is {timesteps}, but it must be at least 1")
+    return timesteps
+
+
+def positive(name: str, value: float) -> float:
+    """The value, if it is a finite number above 0."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < float("inf"):
+        raise ConfigError(f"{name} is {value!r}, but it must be a positive number")
+    return float(value)
 
 
 class Constant(nn.Module):
@@ -35,11 +51,7 @@ class Constant(nn.Module):
 
     def __init__(self, timesteps: int, hoist: bool = True) -> None:
         super().__init__()
-        if not isinstance(timesteps, int):
-            raise TimestepsError(f"Constant: timesteps is {timesteps!r}, but it must be a whole number")
-        if timesteps < 1:
-            raise TimestepsError(f"Constant: timesteps is {timesteps}, but it must be at least 1")
-        self.timesteps = timesteps
+        self.timesteps = check_timesteps("Constant", timesteps)
         self.hoist = hoist
 
     def extra_repr(self) -> str:
