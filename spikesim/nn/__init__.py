@@ -6,7 +6,7 @@ from spikesim.nn.encoders_change import Delta
 from spikesim.nn.encoders_population import Population
 from spikesim.nn.encoders_spiking import Latency, Phase, Poisson, SpikeEncoder
 from spikesim.nn.network import Network, Stream
-from spikesim.nn.readouts import Count, DelayedMean, Last, Mean
+from spikesim.nn.readouts import Count, DelayedMean, Last, Max, Mean
 from spikesim.nn.recording import LayerRecording, Recording
 from spikesim.nn.state import NetworkState, Run
 
@@ -18,6 +18,7 @@ __all__ = [
     "Last",
     "Latency",
     "LayerRecording",
+    "Max",
     "Mean",
     "Network",
     "NetworkState",

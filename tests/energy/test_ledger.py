@@ -10,7 +10,7 @@ from spikesim.dynamics import Neuron, SpikeType, State, where
 from spikesim.energy import COLUMNS, Ledger, fan_out
 from spikesim.errors import LedgerError
 from spikesim.neurons import IF, LI, LIF
-from spikesim.nn import Constant, Count, DelayedMean, Last, Mean, Network
+from spikesim.nn import Constant, Count, DelayedMean, Last, Max, Mean, Network
 
 
 class Scaled(IF):
@@ -102,7 +102,7 @@ def test_batches_add_up(cut, seed):
     assert parts.samples == 5 and torch.equal(parts.active, whole.active)
 
 
-@pytest.mark.parametrize("readout", [Mean(), Count(), DelayedMean(1), Last()])
+@pytest.mark.parametrize("readout", [Mean(), Count(), DelayedMean(1), Last(), Max()])
 def test_masked_steps_count_nothing(readout):
     network, x = conv_net(), frames(5, 2)
     network.readout = readout
