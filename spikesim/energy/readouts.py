@@ -1,7 +1,7 @@
-"""What a readout costs: one addition (for the largest value a comparison) per output value and real step, or per spike;
-nothing for the last step.
+"""What a readout costs: one addition per output value and real step (or per spike), nothing for the last step.
 
-The division of a mean by the number of steps is a constant that the last weights absorb.
+The largest value takes comparisons in place of additions. The division of a mean by the number of steps is a constant
+that the last weights absorb.
 """
 
 from __future__ import annotations

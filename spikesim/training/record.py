@@ -68,19 +68,19 @@ def write_record(
     from spikesim.training.keep import SELECTION_RULE
     from spikesim.training.metrics_csv import read_metrics
 
+    rows = read_metrics(config.out / "metrics.csv")
     result = TrainResult(
         folder=config.out,
         test_accuracy=tested.accuracy,
         val_accuracy=val_accuracy,
         best_epoch=best_epoch,
-        epochs=config.epochs,
+        epochs=len(rows),  # fewer than asked for where the run stopped early
         seconds=seconds,
         samples=data.samples,
         split=data.digest,
         rates=tested.rates,
         parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
     )
-    rows = read_metrics(config.out / "metrics.csv")
     column = {name: [float(row[name]) for row in rows] for name in rows[0]}
     figure = training_curves(
         [int(epoch) for epoch in column["epoch"]],
@@ -135,7 +135,8 @@ def command(config: TrainConfig) -> str:
     for name, field in Defaults.model_fields.items():
         value = getattr(config, name)
         if name != "data" and value != field.default:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            flag = name.replace("_", "-")
+            words += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
     return shlex.join(words)
 
 
