@@ -9,6 +9,22 @@ from torchmetrics import Metric
 from spikesim.errors import ConfigError, ShapeError
 
 
+def right_over_time(y: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """How many samples the mean of the scores up to each step names rightly.
+
+    Args:
+        y: ``[T, N, classes]``.
+        target: ``[N]``.
+        mask: bool ``[T, N]``, True where a step is real.
+
+    Returns:
+        int64 ``[T]``.
+    """
+    # Sums have the largest class where means have it; in float64, as later steps are small beside what came before.
+    real = y.double() if mask is None else y.double() * mask.unsqueeze(2)
+    return (real.cumsum(0).argmax(2) == target).sum(1)
+
+
 class AccuracyOverTime(Metric):
     """Accuracy that the mean of the scores up to step t would give, for every t.
 
@@ -52,9 +68,7 @@ class AccuracyOverTime(Metric):
                 f"the scores have shape {tuple(y.shape)}, but AccuracyOverTime({self.timesteps}) takes "
                 f"[T, N, classes] with T from 1 to {self.timesteps}, before the readout: network.unread(x, mask)"
             )
-        # Sums have the largest class where means have it; in float64, as later steps are small beside what came before.
-        real = y.double() if mask is None else y.double() * mask.unsqueeze(2)
-        right = (real.cumsum(0).argmax(2) == target).sum(1)
+        right = right_over_time(y, target, mask)
         self.right += torch.cat([right, right[-1:].expand(self.timesteps - len(right))])
         self.samples += len(target)
 

@@ -19,15 +19,17 @@ class RateWatch(lightning.Callback):
     """
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, bool]] = set()
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Look at the rates of the epoch."""
+        """Look at the rates of the epoch; the first says little, as weights have hardly moved."""
+        if not trainer.current_epoch:
+            return
         for name, value in trainer.callback_metrics.items():
             if name.startswith("rate/") and (advice := advise(name.removeprefix("rate/"), float(value))):
-                layer, state = name, "silent" if float(value) < SILENT else "busy"
-                if (layer, state) not in self._told:
-                    self._told.add((layer, state))
+                told = (name, float(value) < SILENT)
+                if told not in self._told:
+                    self._told.add(told)
                     logger.warning("epoch %d: %s", trainer.current_epoch + 1, advice)
 
 
