@@ -4,7 +4,9 @@ from spikesim.energy.baselines import relu_twin, time_mean
 from spikesim.energy.columns import COLUMNS
 from spikesim.energy.compare import energy_report
 from spikesim.energy.fanout import fan_out
-from spikesim.energy.ledger import LayerCounts, Ledger
+from spikesim.energy.layer_counts import LayerCounts
+from spikesim.energy.ledger import Ledger
+from spikesim.energy.merge import gathered, merged
 from spikesim.energy.pricing import TERMS, Priced, price
 from spikesim.energy.profile import EnergyConstant, Profile, load_profile, profile_names
 from spikesim.energy.report import EnergyReport
@@ -24,7 +26,9 @@ __all__ = [
     "energy_report",
     "fan_out",
     "format_energy",
+    "gathered",
     "load_profile",
+    "merged",
     "price",
     "profile_names",
     "relu_twin",
