@@ -11,6 +11,7 @@ import torch
 from spikesim.energy.edges import Edge
 from spikesim.energy.fanout import spatial_fan_out
 from spikesim.energy.layout import exact_sum
+from spikesim.energy.reach import reached
 from spikesim.energy.rules_neuron import charge_accumulators
 from spikesim.energy.rules_shape import first_activation, viewed_axis
 from spikesim.energy.tally import Tally
@@ -59,7 +60,7 @@ def _convolution(recorder: Recorder, op: Op) -> list[Edge]:
         arrived = recorder.per_row(places.sum(1, dtype=torch.int64), edge)
     _charge(recorder, edge, arrived, work, live, in_range, padded, op.out)
     if edge.is_spikes:
-        recorder.add("driven_neurons", recorder.per_step(_driven(recorder, x, edge, weight, how), edge))
+        recorder.add("driven_neurons", recorder.per_row(_driven(recorder, x, edge, weight, op.out, how), edge))
     if bias is not None:
         recorder.constant("bias_adds", op.out.numel(), edge)
     return [edge.analog(edge.axis)]
@@ -73,22 +74,23 @@ def _weighted(recorder: Recorder, events: torch.Tensor, fan: torch.Tensor, edge:
     return recorder.per_row(torch.cat(parts), edge)
 
 
-def _driven(recorder: Recorder, x: torch.Tensor, edge: Edge, weight: torch.Tensor, how: Any) -> torch.Tensor:
-    """Outputs of a convolution that at least one event reaches, ``[rows, ...]``."""
+def _driven(
+    recorder: Recorder, x: torch.Tensor, edge: Edge, weight: torch.Tensor, out: torch.Tensor, how: Any
+) -> torch.Tensor:
+    """Outputs of a convolution that at least one event reaches, ``[rows]``."""
     groups, outputs = how[-1], weight.shape[1] if how[3] else weight.shape[0] // how[-1]
     counted = recorder.tally(x, edge)
     if recorder.pruned:
         arrives, mask, each = (recorder.events(x, edge) != 0).float(), (weight != 0).float(), 1
     elif groups == 1 and counted is not None:
-        # Every channel of an output sees every channel of the input: one channel stands for all.
-        arrives = (counted.places > 0).float().view(x.shape[0], 1, *x.shape[2:])
-        mask, each = torch.ones((1, 1, *weight.shape[2:]), device=x.device), outputs
+        # Every channel of an output sees every channel of the input.
+        return reached(counted.places, x.shape[2:], out.shape[2:], weight.shape[2:], how) * outputs
     else:
         grouped = (recorder.events(x, edge) != 0).unflatten(1, (groups, -1))
         arrives = grouped.any(2).float()
         mask, each = torch.ones((groups, 1, *weight.shape[2:]), device=x.device), outputs
-    reached = torch.ops.aten.convolution(arrives, mask, None, *how)
-    return exact_sum(reached > 0.5, list(range(1, reached.dim()))) * each
+    touched = torch.ops.aten.convolution(arrives, mask, None, *how)
+    return exact_sum(touched > 0.5, list(range(1, touched.dim()))) * each
 
 
 def _crop(counts: torch.Tensor, pad: Sequence[int]) -> torch.Tensor:
@@ -177,7 +179,7 @@ def _reached(recorder: Recorder, a: torch.Tensor, b: torch.Tensor, values: torch
     """Outputs of a matrix product that at least one event reaches, per step."""
     counted = recorder.tally(values, edge)
     if counted is not None and values is a and a.dim() == 2 and not recorder.pruned:
-        return recorder.per_row((counted.messages > 0).to(torch.int64), edge) * b.shape[-1]
+        return recorder.per_row((counted.rows > 0).to(torch.int64), edge) * b.shape[-1]
     arrives = recorder.events(values, edge) != 0
     if recorder.pruned:
         left = (arrives if values is a else a != 0).float()

@@ -23,12 +23,12 @@ class Tally:
 
     Args:
         places: whole numbers ``[rows, positions]``, summed over channels.
-        messages: values that are not zero, int64 ``[rows]``.
+        messages: values that are not zero, int64 ``[rows]``; None where only the map is known.
         illegal: whether a value breaks the declared type, a bool scalar; None if that was not asked.
     """
 
     places: torch.Tensor
-    messages: torch.Tensor
+    messages: torch.Tensor | None
     illegal: torch.Tensor | None = None
 
     @property
