@@ -10,6 +10,7 @@ import torch
 
 from spikesim.energy.edges import Edge
 from spikesim.energy.fanout import spatial_fan_out
+from spikesim.energy.geometry import Geometry
 from spikesim.energy.layout import exact_sum
 from spikesim.energy.reach import reached
 from spikesim.energy.rules_neuron import charge_accumulators
@@ -59,6 +60,10 @@ def _convolution(recorder: Recorder, op: Op) -> list[Edge]:
         work = recorder.per_row(Tally(places, counted.messages).through(_crop(spatial, pad)) * per_group, edge)
         arrived = recorder.per_row(places.sum(1, dtype=torch.int64), edge)
     _charge(recorder, edge, arrived, work, live, in_range, padded, op.out)
+    rows = recorder.layout.samples if edge.once else recorder.layout.rows
+    recorder.layers[recorder.layer].geometry = Geometry(
+        x.numel() // rows, op.out.numel() // rows, x.shape[1], op.out.shape[1], kernel, stride
+    )
     if edge.is_spikes:
         recorder.add("driven_neurons", recorder.per_row(_driven(recorder, x, edge, weight, op.out, how), edge))
     if bias is not None:
@@ -70,7 +75,7 @@ def _weighted(recorder: Recorder, events: torch.Tensor, fan: torch.Tensor, edge:
     """Events times the connections of their place, per step; a few rows at a time, since the products are wide."""
     if edge.axis != 0 or events.shape[0] <= _CHUNK:
         return recorder.per_step(events * fan, edge)
-    parts = [exact_sum(part * fan, list(range(1, part.dim()))) for part in events.split(_CHUNK)]
+    parts = [exact_sum(part * fan, list(range(1, part.dim()))) for part in torch.split(events, _CHUNK)]
     return recorder.per_row(torch.cat(parts), edge)
 
 
@@ -86,7 +91,7 @@ def _driven(
         # Every channel of an output sees every channel of the input.
         return reached(counted.places, x.shape[2:], out.shape[2:], weight.shape[2:], how) * outputs
     else:
-        grouped = (recorder.events(x, edge) != 0).unflatten(1, (groups, -1))
+        grouped = (recorder.events(x, edge) != 0).reshape(x.shape[0], groups, -1, *x.shape[2:])
         arrives = grouped.any(2).float()
         mask, each = torch.ones((groups, 1, *weight.shape[2:]), device=x.device), outputs
     touched = torch.ops.aten.convolution(arrives, mask, None, *how)
@@ -169,6 +174,10 @@ def _product(recorder: Recorder, op: Op, a: torch.Tensor, b: torch.Tensor) -> Ed
         arrived, live = recorder.per_row(counted.rows, edge), connections
         work = arrived * weights.shape[along]
     _charge(recorder, edge, arrived, work, live, connections, connections, op.out)
+    rows = recorder.layout.samples if edge.once else recorder.layout.rows
+    recorder.layers[recorder.layer].geometry = Geometry(
+        values.numel() // rows, op.out.numel() // rows, a.shape[-1] if values is a else b.shape[-2], op.out.shape[-1]
+    )
     if edge.is_spikes:
         recorder.add("driven_neurons", _reached(recorder, a, b, values, edge))
     contracted = last if first is not None else b.dim() - 2
