@@ -3,8 +3,12 @@
 from spikesim.energy.baselines import relu_twin, time_mean
 from spikesim.energy.columns import COLUMNS
 from spikesim.energy.compare import energy_report
+from spikesim.energy.compat import as_lemaire, as_neurobench, as_syops
 from spikesim.energy.fanout import fan_out
-from spikesim.energy.ledger import LayerCounts, Ledger
+from spikesim.energy.layer_counts import LayerCounts
+from spikesim.energy.ledger import Ledger
+from spikesim.energy.merge import gathered, merged
+from spikesim.energy.meter import Meter
 from spikesim.energy.pricing import TERMS, Priced, price
 from spikesim.energy.profile import EnergyConstant, Profile, load_profile, profile_names
 from spikesim.energy.report import EnergyReport
@@ -18,13 +22,19 @@ __all__ = [
     "EnergyReport",
     "LayerCounts",
     "Ledger",
+    "Meter",
     "Priced",
     "Profile",
     "UpdateMix",
+    "as_lemaire",
+    "as_neurobench",
+    "as_syops",
     "energy_report",
     "fan_out",
     "format_energy",
+    "gathered",
     "load_profile",
+    "merged",
     "price",
     "profile_names",
     "relu_twin",
