@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from spikesim.converters.canonical import Canonical, canonicalise
 from spikesim.converters.hidden import hidden_effects
+from spikesim.converters.inputs import Inputs
 from spikesim.converters.trace import TraceFailure
 from spikesim.converters.verdicts import Verdict, hint
 from spikesim.converters.vocabulary import MODULES
@@ -117,13 +117,13 @@ class Audit(BaseModel):
         return self.table()
 
 
-def audit(model: nn.Module, example: torch.Tensor) -> Audit:
+def audit(model: nn.Module, example: Inputs) -> Audit:
     """List every operation of ``model`` with its verdict; change nothing.
 
     Args:
-        model: A module that takes one tensor ``[N, ...]`` and returns one; its weights, mode, buffers and the
+        model: A module that takes tensors ``[N, ...]`` and returns tensors; its weights, mode, buffers and the
             random state stay as they are.
-        example: An input ``[N, ...]`` with at least one sample.
+        example: An input ``[N, ...]`` with at least one sample; a tuple, or a dict by name, for several.
 
     Returns:
         The audit. A model that cannot be traced (a Python branch on data, for instance) gives an unsupported row
@@ -143,7 +143,7 @@ def audit(model: nn.Module, example: torch.Tensor) -> Audit:
     return audited(model, example)[0]
 
 
-def audited(model: nn.Module, example: torch.Tensor) -> tuple[Audit, Canonical | None]:
+def audited(model: nn.Module, example: Inputs) -> tuple[Audit, Canonical | None]:
     """The audit together with the canonical copy it was made on (None where tracing failed).
 
     Example:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import fx, nn
 
 from spikesim.converters.batchnorm import fold_batchnorm
 from spikesim.converters.binding import call_name, is_shape, refuse
 from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.inplace import functionalise
+from spikesim.converters.inputs import Inputs, each, tensors_of
 from spikesim.converters.maxpool import drop_idle_rectifiers, lift_max_pools
+from spikesim.converters.outputs import outputs_of, unusable
 from spikesim.converters.rules_units import drop
 from spikesim.converters.trace import TraceFailure, own_randomness, trace
 from spikesim.converters.verdicts import Finding, Verdict
@@ -69,12 +70,12 @@ class Canonical:
         return [o for o in self.operations if o.finding.verdict is Verdict.UNSUPPORTED]
 
 
-def canonicalise(model: nn.Module, example: torch.Tensor, *, lift: bool = True) -> Canonical:
+def canonicalise(model: nn.Module, example: Inputs, *, lift: bool = True) -> Canonical:
     """Trace a copy of ``model`` and rewrite it; the model stays as it is.
 
     Args:
-        model: Takes one tensor ``[N, ...]``, returns one.
-        example: An input of the model, at least one sample.
+        model: Takes tensors ``[N, ...]`` and returns tensors.
+        example: An input of the model, at least one sample; a tuple or a dict by name for several.
         lift: Move max-pools in front of activations, as spikes need it.
 
     Returns:
@@ -91,14 +92,20 @@ def canonicalise(model: nn.Module, example: torch.Tensor, *, lift: bool = True) 
         >>> [o.op for o in found.unsupported]
         ["GELU(approximate='none')"]
     """
-    if not isinstance(example, torch.Tensor) or example.dim() < 2 or example.shape[0] == 0:
-        given = tuple(example.shape) if isinstance(example, torch.Tensor) else type(example).__name__
-        raise ConversionError(f"the example must be a tensor [N, ...] with at least one sample; given {given}")
-    with own_randomness(example):
+    tensors = tensors_of(example)
+    flat = list(example) if isinstance(example, dict | tuple | list) else [example]
+    sizes = {t.shape[0] if t.dim() > 1 else 0 for t in tensors}
+    if not tensors or len(tensors) != len(flat) or len(sizes) != 1 or 0 in sizes:
+        given = each(lambda t: tuple(t.shape), example) if tensors else type(example).__name__
+        raise ConversionError(
+            "the example must be a tensor [N, ...] with at least one sample, or a tuple or dict of such tensors with "
+            f"equal N; given {given}"
+        )
+    with own_randomness(tensors[0]):
         return _canonicalise(model, example, lift)
 
 
-def _canonicalise(model: nn.Module, example: torch.Tensor, lift: bool) -> Canonical:
+def _canonicalise(model: nn.Module, example: Inputs, lift: bool) -> Canonical:
     bench = Workbench(trace(model, example), example)
     listed = [(n.name, _describe(bench, n), n.meta["shape"]) for n in bench.graph.nodes if n.op.startswith("call_")]
     _check_output(bench)
@@ -158,10 +165,14 @@ def _follows(bench: Workbench, node: fx.Node, name: str) -> str:
 
 
 def _check_output(bench: Workbench) -> None:
-    result = next(n for n in bench.graph.nodes if n.op == "output").args[0]
-    if not isinstance(result, fx.Node):
-        kind = type(result).__name__
-        raise TraceFailure(f"the model must return one tensor [N, ...], it returns a {kind}: wrap it to return one")
+    kind = unusable(next(n for n in bench.graph.nodes if n.op == "output").args[0])
+    found = outputs_of(bench.graph)
+    odd = next((f"'{node.name}', which has no batch axis" for node in found.values() if node.meta["plain"]), kind)
+    if odd is not None or not found:
+        raise TraceFailure(
+            f"the model must return tensors [N, ...], one or in tuples, lists or dicts, and it returns "
+            f"{odd or 'none'}: wrap it to return those alone"
+        )
 
 
 def _describe(bench: Workbench, node: fx.Node) -> str:

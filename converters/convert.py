@@ -15,6 +15,7 @@ from spikesim.converters.artefact import load_network, save_converted
 from spikesim.converters.bias import calibrate_biases
 from spikesim.converters.certificate import certify
 from spikesim.converters.data import Batches
+from spikesim.converters.inputs import count, first
 from spikesim.converters.layer_reports import layer_reports
 from spikesim.converters.measure import accuracy_over_time
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
@@ -154,9 +155,10 @@ def convert(
     with own_randomness(ready.like):
         snn = fold_scales(ann, ready.example, worth, partial(policy.build, timesteps))
     proof = prove(snn)
-    most, few = policy.tally(timesteps), samples[:CHECKED]
+    most, few = policy.tally(timesteps), first(samples, CHECKED)
     even = most if exact else None
     shifts = calibrate_biases(ann, snn, worth, samples, timesteps, even, policy.wait) if calibrate_bias else {}
+    outputs = [shift for name, shift in shifts.items() if name not in worth]
     starts = calibrate_potentials(ann, snn, worth, samples, timesteps) if calibrate_potential else {}
     hoist = not exact and not mixes_time(snn)
     network: Network
@@ -164,7 +166,7 @@ def convert(
         network = SettlingNetwork(time_biases(snn, ready.example, timesteps), timesteps).eval()
     else:
         network = steady_network(snn, timesteps, policy.wait, hoist)
-    bias = f"channel means on {len(samples)} samples, {len(shifts)} layers" if shifts else "none"
+    bias = f"channel means on {count(samples)} samples, {len(shifts)} layers" if shifts else "none"
     bias += "; initial potentials of every neuron" if starts else ""
     report = ConversionReport(
         model=ready.name,
@@ -174,7 +176,7 @@ def convert(
         threshold=method,
         granularity=granularity,
         bias_calibration=bias,
-        output_bias_shift=shifts.get("output"),
+        output_bias_shift=sum(outputs) / len(outputs) if outputs else None,
         calibration_samples=seen.samples,
         folding_error=ready.folding_error,
         hoisted=hoist,

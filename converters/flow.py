@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.inputs import Inputs, count
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import TimedBias
@@ -86,7 +87,7 @@ class Means(NamedTuple):
 
 
 @torch.no_grad()
-def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int = 0) -> tuple[dict[str, Means], Tensor]:
+def measured_means(network: Network, samples: Inputs, timesteps: int, wait: int = 0) -> tuple[dict[str, Means], Any]:
     """Run a converted network and keep what its neuron layers got and gave, by node name; and its output.
 
     Args:
@@ -138,7 +139,7 @@ def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int 
     found = {}
     for name, (current, rate, events, spikes, steps) in sums.items():
         places = rate.numel() * steps
-        found[name] = Means(current / timesteps, rate / timesteps, events / places, spikes / len(samples))
+        found[name] = Means(current / timesteps, rate / timesteps, events / places, spikes / count(samples))
     return found, output
 
 

@@ -92,7 +92,7 @@ def prove(graph: fx.GraphModule) -> Proof:
 
 
 def mixes_time(graph: fx.GraphModule) -> bool:
-    """Whether a value that is constant in time meets one that is not, in a sum or a concatenation.
+    """Whether a value that is constant in time meets one that is not, in a sum or a concatenation, or is an output.
 
     Then the layers before the first neuron cannot be run once on ``[N, ...]`` (``Constant(hoist=True)``).
 
@@ -107,7 +107,7 @@ def mixes_time(graph: fx.GraphModule) -> bool:
     moving: dict[fx.Node, bool] = {}
     for node in graph.graph.nodes:
         sources = [moving[source] for source in node.all_input_nodes]
-        if any(sources) and not all(sources):
+        if (any(sources) and not all(sources)) or (node.op == "output" and not all(sources)):
             return True
         neuron = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), CONVERTED)
         moving[node] = neuron or any(sources)

@@ -189,7 +189,8 @@ class Network(nn.Module):
         if readout is None:
             return output
         # A readout of the user's own need not know about masks unless there is one.
-        return pytree.tree_map(lambda y: readout(y) if mask is None else readout(y, mask), output)
+        read = readout if mask is None else lambda y: readout(y, mask)
+        return pytree.tree_map_only(Tensor, read, output)  # None among several outputs stays
 
     def _unfolded(
         self,
