@@ -13,6 +13,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
+from spikesim.converters.allowed import Kept
+from spikesim.converters.allowed_file import build_kept, describe_kept
 from spikesim.converters.outputs import from_structure, structure_of
 from spikesim.converters.parallel import ParallelIF
 from spikesim.converters.policies import half_threshold_if
@@ -23,6 +25,7 @@ from spikesim.converters.rules_resize import ZeroPad
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import SettlingNetwork, TimedBias, steady_network
 from spikesim.converters.signature import Signature, names_of
+from spikesim.converters.telescoping import Held, Increment, RunningMean
 from spikesim.converters.trace import place_of
 from spikesim.errors import CheckpointError
 from spikesim.neurons import STBIF, BurstIF, TallyIF
@@ -41,7 +44,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     **{f"Adaptive{kind}Pool{d}d": ("output_size",) for kind in ("Avg", "Max") for d in "123"},
     **{f"Conv{d}d": _CONV for d in "123"},
     **{f"ConvTranspose{d}d": (*_CONV, "output_padding") for d in "123"},
-    **dict.fromkeys(["IF", "RunningSum", "Difference"], ()),
+    **dict.fromkeys(["IF", "RunningSum", "Difference", "RunningMean", "Increment", "Held"], ()),
     "STBIF": (),
     "BurstIF": ("burst",),
     "TallyIF": ("burst",),
@@ -62,6 +65,9 @@ _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "TimedBias": lambda channels: TimedBias(torch.zeros(channels)),
     "RunningSum": RunningSum,
     "Difference": Difference,
+    "RunningMean": RunningMean,
+    "Increment": Increment,
+    "Held": Held,
 }
 _FILES = ("weights.safetensors", "network.json", "report.json")
 
@@ -192,6 +198,8 @@ def _describe(root: nn.Module, node: fx.Node) -> _Node:
     if node.op == "call_module":
         module = root.get_submodule(str(node.target))
         kind = type(module).__name__
+        if isinstance(module, Kept):
+            return _Node(name=node.name, kind="analog", inputs=inputs, settings=describe_kept(module, node.name))
         settings = {field: getattr(module, field) for field in _FIELDS[kind]}
         if kind == "Linear" or "Conv" in kind:
             settings["bias"] = module.bias is not None
@@ -217,7 +225,7 @@ def _build(nodes: list[_Node], names: list[str]) -> fx.GraphModule:
     root: dict[str, nn.Module] = {}
     for node in nodes:
         inputs = [made[name] for name in node.inputs]
-        several = len(inputs) if node.kind == "cat" or "structure" in node.settings else 1
+        several = len(inputs) if node.kind in ("cat", "analog") or "structure" in node.settings else 1
         needed = {"input": 0, "add": 2}.get(node.kind, max(1, several))
         if len(inputs) != needed:
             raise ValueError(f"node '{node.name}' ({node.kind}) has {len(inputs)} inputs, but it needs {needed}")
@@ -229,6 +237,9 @@ def _build(nodes: list[_Node], names: list[str]) -> fx.GraphModule:
         elif node.kind in ("add", "cat"):
             target, args = (operator.add, tuple(inputs)) if node.kind == "add" else (torch.cat, (inputs, 1))
             made[node.name] = graph.create_node("call_function", target, args, {}, name=node.name)
+        elif node.kind == "analog":
+            root[place_of(node.name)] = build_kept(node.settings)
+            made[node.name] = graph.create_node("call_module", place_of(node.name), tuple(inputs), {}, name=node.name)
         else:
             settings = {k: tuple(v) if isinstance(v, list) else v for k, v in node.settings.items()}
             if not set(settings) <= {*_FIELDS[node.kind], "bias"}:

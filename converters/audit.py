@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -18,7 +19,7 @@ from spikesim.dynamics import TimeAware
 if TYPE_CHECKING:
     from rich.table import Table
 
-_COLOURS = {"exact": "green", "folded": "green", "approximated": "yellow", "unsupported": "red"}
+_COLOURS = {"exact": "green", "folded": "green", "approximated": "yellow", "analog": "magenta", "unsupported": "red"}
 
 
 class AuditRow(BaseModel):
@@ -28,7 +29,7 @@ class AuditRow(BaseModel):
         name: Node name, unique in the model.
         op: Module with its settings, or function name (methods begin with a dot).
         shape: Output shape of one sample; None where there is no batch axis.
-        verdict: exact, folded, approximated or unsupported.
+        verdict: exact, folded, approximated, analog or unsupported.
         detail: Method, reason, or how to rewrite the operation.
 
     Example:
@@ -117,13 +118,14 @@ class Audit(BaseModel):
         return self.table()
 
 
-def audit(model: nn.Module, example: Inputs) -> Audit:
+def audit(model: nn.Module, example: Inputs, *, allow_analog: Collection[str] = ()) -> Audit:
     """List every operation of ``model`` with its verdict; change nothing.
 
     Args:
         model: A module that takes tensors ``[N, ...]`` and returns tensors; its weights, mode, buffers and the
             random state stay as they are.
         example: An input ``[N, ...]`` with at least one sample; a tuple, or a dict by name, for several.
+        allow_analog: Operations that may stay analog: names of rows, or what they are (``"GELU"``, ``"sigmoid"``).
 
     Returns:
         The audit. A model that cannot be traced (a Python branch on data, for instance) gives an unsupported row
@@ -131,6 +133,7 @@ def audit(model: nn.Module, example: Inputs) -> Audit:
 
     Raises:
         ConversionError: The example does not pass through the model.
+        ConfigError: ``allow_analog`` names what the model does not have.
 
     Example:
         >>> import torch
@@ -140,10 +143,10 @@ def audit(model: nn.Module, example: Inputs) -> Audit:
         >>> [row.verdict.value for row in audit(model, torch.zeros(1, 1, 8, 8)).rows]
         ['exact', 'folded', 'approximated', 'exact', 'exact']
     """
-    return audited(model, example)[0]
+    return audited(model, example, allow_analog)[0]
 
 
-def audited(model: nn.Module, example: Inputs) -> tuple[Audit, Canonical | None]:
+def audited(model: nn.Module, example: Inputs, allow_analog: Collection[str] = ()) -> tuple[Audit, Canonical | None]:
     """The audit together with the canonical copy it was made on (None where tracing failed).
 
     Example:
@@ -156,7 +159,7 @@ def audited(model: nn.Module, example: Inputs) -> tuple[Audit, Canonical | None]
     """
     name = type(model).__name__
     try:
-        canonical = canonicalise(model, example)
+        canonical = canonicalise(model, example, allow_analog=allow_analog)
     except TraceFailure as error:
         row = AuditRow(name="forward", op=name, shape=None, verdict=Verdict.UNSUPPORTED, detail=str(error))
         return Audit(model=name, rows=[row, *_parts(model)]), None

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.allowed import Kept
 from spikesim.converters.flow import quantised_rate
 from spikesim.converters.inputs import Inputs, every_step
 from spikesim.converters.linear import LINEAR, add_bias
@@ -23,6 +24,7 @@ from spikesim.converters.outputs import outputs_of
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.running import Difference, RunningSum
+from spikesim.converters.telescoping import TIMED
 from spikesim.dynamics import Neuron
 
 
@@ -205,6 +207,8 @@ def _host(graph: nn.Module, source: fx.Node) -> nn.Module | None:
     module = graph.get_submodule(str(source.target))
     if isinstance(module, LINEAR):
         return module
+    if isinstance(module, (Kept, *TIMED)):
+        return None
     inner = source.all_input_nodes[0]
     before, after = inner.meta["shape"], source.meta["shape"]
     same_channels = before[0] == after[0] and len(before) + len(after) == 3

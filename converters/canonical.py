@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch import fx, nn
 
+from spikesim.converters.allowed import check_names, keep_analog, wanted
 from spikesim.converters.batchnorm import fold_batchnorm
 from spikesim.converters.binding import call_name, is_shape, refuse
 from spikesim.converters.hidden import hidden_effects
@@ -70,13 +72,16 @@ class Canonical:
         return [o for o in self.operations if o.finding.verdict is Verdict.UNSUPPORTED]
 
 
-def canonicalise(model: nn.Module, example: Inputs, *, lift: bool = True) -> Canonical:
+def canonicalise(
+    model: nn.Module, example: Inputs, *, lift: bool = True, allow_analog: Collection[str] = ()
+) -> Canonical:
     """Trace a copy of ``model`` and rewrite it; the model stays as it is.
 
     Args:
         model: Takes tensors ``[N, ...]`` and returns tensors.
         example: An input of the model, at least one sample; a tuple or a dict by name for several.
         lift: Move max-pools in front of activations, as spikes need it.
+        allow_analog: Operations that stay what they are, see :func:`spikesim.converters.audit`.
 
     Returns:
         The rewritten copy with its verdicts; it may still hold unsupported operations.
@@ -102,20 +107,21 @@ def canonicalise(model: nn.Module, example: Inputs, *, lift: bool = True) -> Can
             f"equal N; given {given}"
         )
     with own_randomness(tensors[0]):
-        return _canonicalise(model, example, lift)
+        return _canonicalise(model, example, lift, allow_analog)
 
 
-def _canonicalise(model: nn.Module, example: Inputs, lift: bool) -> Canonical:
+def _canonicalise(model: nn.Module, example: Inputs, lift: bool, allow: Collection[str]) -> Canonical:
     bench = Workbench(trace(model, example), example)
     listed = [(n.name, _describe(bench, n), n.meta["shape"]) for n in bench.graph.nodes if n.op.startswith("call_")]
     _check_output(bench)
+    check_names(bench, allow)
     for node in list(bench.graph.nodes):
         if node.op.startswith("call_") and rule_for(bench, node) is drop:
             drop(bench, node)
     functionalise(bench)
     bench.sweep()
     for node in [n for n in bench.graph.nodes if n.op.startswith("call_")]:
-        _apply(bench, node)
+        _apply(bench, node, allow)
     bench.sweep()
     bench.measure()
     fold_batchnorm(bench)
@@ -133,7 +139,7 @@ def _canonicalise(model: nn.Module, example: Inputs, lift: bool) -> Canonical:
     return Canonical(graph, operations + hidden)
 
 
-def _apply(bench: Workbench, node: fx.Node) -> None:
+def _apply(bench: Workbench, node: fx.Node, allow: Collection[str]) -> None:
     if bench.findings.get(node.meta["origin"]) is not None:
         return None
     name = call_name(bench, node)
@@ -144,6 +150,8 @@ def _apply(bench: Workbench, node: fx.Node) -> None:
     if node.meta["constant"] is not None:
         return bench.note(node, Verdict.EXACT, "does not depend on the input, computed once")
     inputs = [n for n in node.all_input_nodes if not n.meta["plain"] and n.meta["constant"] is None]
+    if wanted(bench, node, allow):
+        return keep_analog(bench, node)
     rule = rule_for(bench, node)
     if rule is None:
         return refuse(bench, node, name, _follows(bench, node, name))

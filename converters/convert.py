@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -86,6 +87,7 @@ def convert(
     bias_samples: int = 256,
     exact: bool = False,
     calibrate_potential: bool = False,
+    allow_analog: Collection[str] = (),
 ) -> Converted:
     """Convert a trained ANN to a spiking network of IF neurons with binary spikes.
 
@@ -107,6 +109,8 @@ def convert(
         exact: Neurons that take spikes back run until nothing moves; the outputs are then those of the ANN with
             quantised ReLUs, and the report holds a certificate that they are.
         calibrate_potential: Give each neuron an initial potential of its own, after the biases; uses no labels.
+        allow_analog: Operations that may stay analog, by their names in the audit or by what they are (``"GELU"``,
+            ``"sigmoid"``); nothing else does.
 
     Returns:
         The network (``[N, ...] -> [N, ...]``) and the report.
@@ -115,7 +119,8 @@ def convert(
         ConversionError: Operations cannot be converted; all are named, with the way to rewrite them.
         CalibrationError: The weights or the calibration data give no usable thresholds.
         TimestepsError: ``timesteps`` is below 1.
-        ConfigError: An unknown threshold rule or granularity, or a threshold function that gives no usable values.
+        ConfigError: An unknown threshold rule or granularity, a threshold function that gives no usable values, or
+            ``allow_analog`` names what the model does not have.
 
     Example:
         >>> import torch
@@ -144,9 +149,11 @@ def convert(
             "calibrate_potential=True sets what a neuron holds before its first step, which means nothing to "
             f"{'an exact network' if exact else repr(policy.name)}: leave it out"
         )
+    if isinstance(model, Prepared) and allow_analog:
+        raise ConfigError("the network is prepared already: give allow_analog to prepare(), and not to convert()")
     method, rule = parse_threshold(threshold, policy.levels(timesteps))
     rule = partial(checked, rule) if callable(threshold) else rule
-    ready = model if isinstance(model, Prepared) else prepare(model, calibration, bias_samples)
+    ready = model if isinstance(model, Prepared) else prepare(model, calibration, bias_samples, allow_analog)
     ann, seen, samples = ready.ann, ready.seen, ready.samples(timesteps)
     theta = activation_ranges(ann, seen, rule, granularity)
     learnt = sum(getattr(module, "trained", None) is not None for module in ann.modules())
@@ -155,6 +162,11 @@ def convert(
     with own_randomness(ready.like):
         snn = fold_scales(ann, ready.example, worth, partial(policy.build, timesteps))
     proof = prove(snn)
+    if proof.analog_nonlinearities and policy.wait:
+        raise ConfigError(
+            f"neuron is {policy.name!r}, whose first {policy.wait} steps do not count, and what stays analog counts "
+            "them all: choose another neuron, or rewrite the model"
+        )
     most, few = policy.tally(timesteps), first(samples, CHECKED)
     even = most if exact else None
     shifts = calibrate_biases(ann, snn, worth, samples, timesteps, even, policy.wait) if calibrate_bias else {}

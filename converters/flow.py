@@ -12,6 +12,7 @@ from spikesim.converters.inputs import Inputs, count
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import TimedBias
+from spikesim.converters.telescoping import TIMED
 from spikesim.nn import Network
 
 
@@ -43,7 +44,7 @@ class RateFlow(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """One node."""
         module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
-        if isinstance(module, (*CONVERTED, RunningSum, Difference, TimedBias)):
+        if isinstance(module, (*CONVERTED, *TIMED, RunningSum, Difference, TimedBias)):
             (x,), _ = self.fetch_args_kwargs_from_env(n)
             if isinstance(module, CONVERTED):
                 return self._neuron(n.name, x)

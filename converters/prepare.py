@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -56,13 +56,16 @@ class Prepared:
         return first(kept, _how_many(self.ann, timesteps, count(kept)))
 
 
-def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> Prepared:
+def prepare(
+    model: nn.Module, calibration: Batches, bias_samples: int = 256, allow_analog: Collection[str] = ()
+) -> Prepared:
     """Trace, canonicalise, check and observe a model, once.
 
     Args:
         model: See :func:`~spikesim.converters.convert`.
         calibration: Typical inputs; read once.
         bias_samples: Largest number of samples that are kept.
+        allow_analog: Operations that stay what they are, see :func:`spikesim.converters.audit`.
 
     Raises:
         ConversionError: Operations cannot be converted; all are named.
@@ -75,7 +78,7 @@ def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> 
     like = _like(model)
     takes = arity(model)
     example, data = _first(calibration, like, takes)
-    found, canonical = audited(model, example)
+    found, canonical = audited(model, example, allow_analog)
     if canonical is None or not found.convertible:
         raise ConversionError(found.refusal())
     ann = canonical.graph

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.allowed import Kept, telescope
 from spikesim.converters.inputs import Inputs, tensors_of
 from spikesim.converters.linear import LINEAR, diagonal, out_channels, rescale
 from spikesim.converters.maxpool import run_max_pools
@@ -63,9 +64,10 @@ def fold_scales(
     for node in list(bench.graph.nodes):
         module = bench.module(node)
         sources = list(node.all_input_nodes)
-        if node.op == "output":
+        if node.op == "output" or isinstance(module, Kept):  # what is no current of a neuron has the ANN's scale
             for source in sources:
                 _convert(bench, node, source, units[source], torch.ones_like(units[source]), like)
+            units[node] = torch.ones((node.meta["shape"] or (1,))[0], dtype=torch.float64)
             continue
         target = _unit_at_input(node, module, sources, units, wanted, theta)
         if target is not None:
@@ -79,6 +81,7 @@ def fold_scales(
         if isinstance(bench.module(node), Rectifier):
             bench.root.add_module(str(node.target), build())
     run_max_pools(bench)
+    telescope(bench)
     bench.root.to(like.device)
     return bench.finish("SpikingGraph")
 
@@ -168,7 +171,7 @@ def _demand(
     module, channels = bench.module(user), node.meta["shape"][0]
     if isinstance(module, LINEAR):
         return None
-    if user.op == "output":
+    if user.op == "output" or isinstance(module, Kept):
         return torch.ones(channels, dtype=torch.float64)
     if isinstance(module, Rectifier):
         return theta[user.name].double()

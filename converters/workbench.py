@@ -73,6 +73,11 @@ class Workbench:
             return
         self.findings[origin] = Finding(verdict, detail)
 
+    def is_analog(self, node: fx.Node) -> bool:
+        """Whether an operation stays analog as the user asked."""
+        found = self.findings.get(node.meta["origin"])
+        return node.op == "call_module" and found is not None and found.verdict is Verdict.ANALOG
+
     def become(self, node: fx.Node, *modules: nn.Module) -> fx.Node:
         """Make ``node`` call the first of ``modules`` on its first input, and the others after it."""
         source, target, shape = node.args[0], place_of(node.name), node.meta["shape"]
