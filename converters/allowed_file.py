@@ -123,5 +123,6 @@ def _read(value: Any) -> Any:
     [(kind, inner)] = value.items()
     if kind == "dict":
         return {key: _read(part) for key, part in inner.items()}
-    readers = {"slot": Slot, "tuple": lambda parts: tuple(map(_read, parts)), "slice": lambda ends: slice(*ends)}
-    return readers[kind](inner)
+    if kind == "tuple":
+        return tuple(_read(part) for part in inner)
+    return Slot(int(inner)) if kind == "slot" else slice(*{"slice": inner}[kind])

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from spikesim.converters.canonical import Canonical, canonicalise
+from spikesim.converters.entrance import unwrapped
 from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.inputs import Inputs
 from spikesim.converters.trace import TraceFailure
@@ -157,6 +158,7 @@ def audited(model: nn.Module, example: Inputs, allow_analog: Collection[str] = (
         >>> found.convertible, len(canonical.operations)
         (True, 1)
     """
+    model = unwrapped(model)
     name = type(model).__name__
     try:
         canonical = canonicalise(model, example, allow_analog=allow_analog)

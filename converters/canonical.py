@@ -10,6 +10,7 @@ from torch import fx, nn
 from spikesim.converters.allowed import check_names, keep_analog, wanted
 from spikesim.converters.batchnorm import fold_batchnorm
 from spikesim.converters.binding import call_name, is_shape, refuse
+from spikesim.converters.entrance import unwrapped
 from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.inplace import functionalise
 from spikesim.converters.inputs import Inputs, each, tensors_of
@@ -97,7 +98,7 @@ def canonicalise(
         >>> [o.op for o in found.unsupported]
         ["GELU(approximate='none')"]
     """
-    tensors = tensors_of(example)
+    model, tensors = unwrapped(model), tensors_of(example)
     flat = list(example) if isinstance(example, dict | tuple | list) else [example]
     sizes = {t.shape[0] if t.dim() > 1 else 0 for t in tensors}
     if not tensors or len(tensors) != len(flat) or len(sizes) != 1 or 0 in sizes:

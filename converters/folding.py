@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from spikesim.converters.canonical import canonicalise
+from spikesim.converters.entrance import unwrapped
 from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.inputs import Inputs, each, pieces, tensors_of
 from spikesim.converters.rectifier import Rectifier
@@ -46,6 +47,7 @@ def folded(model: nn.Module, example: Inputs) -> nn.Module:
         >>> [type(layer).__name__ for layer in folded(ann, torch.rand(2, 1, 8, 8)).children()]
         ['Conv2d', 'ReLU', 'Flatten', 'Linear']
     """
+    model = unwrapped(model)
     hidden = hidden_effects(model)
     if hidden:
         raise ConversionError("; ".join(f"'{name}' ({kind}): {why}" for name, kind, why in hidden))

@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 
 from spikesim.converters.audit import Audit, audited
 from spikesim.converters.data import Batches, inputs_of
+from spikesim.converters.entrance import unwrapped
 from spikesim.converters.folding import folding_error
 from spikesim.converters.inputs import Inputs, count, each, first
 from spikesim.converters.observe import Observation, check_weights, observe
@@ -74,6 +75,7 @@ def prepare(
     Example:
         See :class:`Prepared`.
     """
+    model = unwrapped(model)
     check_weights(model)
     like = _like(model)
     takes = arity(model)

@@ -20,7 +20,7 @@ from spikesim.converters.policies import CONVERTED
 from spikesim.converters.workbench import Workbench
 from spikesim.dynamics import Neuron, Param, SpikeType, State, where
 from spikesim.errors import TimestepsError
-from spikesim.nn import Constant, DelayedMean, Mean, Network
+from spikesim.nn import Constant, Count, DelayedMean, Mean, Network
 
 
 class TimedBias(Neuron):
@@ -162,6 +162,12 @@ class SettlingNetwork(Network):
                 stacklevel=2,
             )
         return joined(parts)
+
+    def over_time(self, x: Inputs) -> tuple[Network, Any]:
+        """A plain network and what it is shown: the input for T steps, and nothing until it has settled."""
+        self.unread(x)
+        shown = each(lambda t: t.expand(self.timesteps, *t.shape), x)
+        return Network(self.module, readout=Count()), joined([shown, _nothing(x, self.drained)])
 
     def _silent(self, state: Any) -> bool:
         """Whether no neuron would fire without input; then none ever will."""

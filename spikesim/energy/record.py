@@ -23,6 +23,9 @@ from spikesim.nn import Network
 def record(network: nn.Module, x: Any, input: InputKind, mask: torch.Tensor | None, strict: bool) -> Ledger:
     """What :meth:`spikesim.energy.Ledger.record` does."""
     declared = _declared(input)
+    if isinstance(network, Network):
+        with _evaluating(network), torch.no_grad():
+            network, x = network.over_time(x)
     wrapped = isinstance(network, Network)
     root = network.module if isinstance(network, Network) else network
     _check(network, root, x, mask)

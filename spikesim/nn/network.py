@@ -109,6 +109,16 @@ class Network(nn.Module):
         output, final = self._unfolded(x, mask, state, keep=True)
         return Run(self._read(output, mask), final)
 
+    def over_time(self, x: Any) -> tuple[Network, Any]:
+        """A network that can be watched step by step, and its input, which do what this one does with ``x``.
+
+        A network whose number of steps depends on its input runs to find it; every other is its own.
+
+        Args:
+            x: as in :meth:`forward`.
+        """
+        return self, x
+
     def stream(self, detach: bool = True) -> Stream:
         """A session that keeps state between chunks of one recording.
 
