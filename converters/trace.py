@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from spikesim.converters.exported import NotExported, exported
 from spikesim.converters.inputs import Inputs
 from spikesim.converters.shape_queries import ShapeOracle
 from spikesim.converters.signature import Signature
@@ -181,7 +182,12 @@ def trace(model: nn.Module, example: Inputs | None = None, leaves: tuple[type[nn
     try:
         graph = tracer.trace(root)
     except Exception as error:
-        raise TraceFailure(_explain(model, error)) from error
+        if example is None or leaves:
+            raise TraceFailure(_explain(model, error)) from error
+        try:
+            root, graph = exported(root, example, signature)
+        except NotExported as too:
+            raise TraceFailure(f"{_explain(model, error)} torch.export says: {too}") from error
     graph.set_codegen(signature.codegen())
     return fx.GraphModule(own_modules(root, graph), graph)
 
