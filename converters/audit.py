@@ -98,7 +98,13 @@ class Audit(BaseModel):
         """One message that names every unsupported operation and how to rewrite it."""
         listed = "\n".join(f"  {row.name} ({row.op}): {row.detail}" for row in self.unsupported)
         count = len(self.unsupported)
-        return f"{self.model} cannot be converted, {count} operation{'s' * (count != 1)} unsupported:\n{listed}"
+        told = f"{self.model} cannot be converted, {count} operation{'s' * (count != 1)} unsupported:\n{listed}"
+        traced = any(row.name != "forward" and row.shape is not None for row in self.unsupported)
+        return (
+            f"{told}\nWhat shall stay analog, and be priced as such, is named by allow_analog=[...]."
+            if traced
+            else told
+        )
 
     def table(self) -> Table:
         """The audit as a rich table."""

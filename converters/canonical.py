@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import fx, nn
 
 from spikesim.converters.allowed import check_names, keep_analog, wanted
-from spikesim.converters.batchnorm import fold_batchnorm
+from spikesim.converters.batchnorm import fold_norms
 from spikesim.converters.binding import call_name, is_shape, refuse
 from spikesim.converters.entrance import unwrapped
 from spikesim.converters.hidden import hidden_effects
@@ -125,7 +125,7 @@ def _canonicalise(model: nn.Module, example: Inputs, lift: bool, allow: Collecti
         _apply(bench, node, allow)
     bench.sweep()
     bench.measure()
-    fold_batchnorm(bench)
+    fold_norms(bench)
     bench.sweep()
     if lift:
         drop_idle_rectifiers(bench)

@@ -148,7 +148,9 @@ def own_randomness(like: torch.Tensor) -> AbstractContextManager[None]:
     return torch.random.fork_rng(devices=[like.device] if like.is_cuda else [])
 
 
-def trace(model: nn.Module, example: Inputs | None = None, leaves: tuple[type[nn.Module], ...] = ()) -> fx.GraphModule:
+def trace(
+    model: nn.Module, example: Inputs | None = None, leaves: tuple[type[nn.Module], ...] = (), buffers: bool = False
+) -> fx.GraphModule:
     """Trace a copy of ``model`` in eval mode; the model itself is not touched.
 
     Args:
@@ -156,6 +158,7 @@ def trace(model: nn.Module, example: Inputs | None = None, leaves: tuple[type[nn
         example: An input, or several; with it, checks of shapes (``if x.dim() != 2``) are decided while tracing.
         leaves: Classes of modules that are recorded as one call, torch's own apart; neurons are refused unless they
             are among them.
+        buffers: Record what reads a buffer of a module that is not its own; else its values are computed with.
 
     Returns:
         A graph over copied weights, in eval mode.
@@ -179,6 +182,7 @@ def trace(model: nn.Module, example: Inputs | None = None, leaves: tuple[type[nn
     if tracer.is_leaf_module(root, "model"):
         root = nn.Sequential(root)
     oracle = ShapeOracle(copy.deepcopy(root), [] if example is None else signature.flat(example))
+    tracer.proxy_buffer_attributes = buffers
     try:
         graph = tracer.trace(root)
     except Exception as error:
