@@ -13,6 +13,9 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
+from spikesim.converters.allowed import Kept
+from spikesim.converters.allowed_file import build_kept, describe_kept
+from spikesim.converters.outputs import from_structure, structure_of
 from spikesim.converters.parallel import ParallelIF
 from spikesim.converters.policies import half_threshold_if
 from spikesim.converters.proof import mixes_time, prove
@@ -21,6 +24,8 @@ from spikesim.converters.residual import ResidualIF
 from spikesim.converters.rules_resize import ZeroPad
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import SettlingNetwork, TimedBias, steady_network
+from spikesim.converters.signature import Signature, names_of
+from spikesim.converters.telescoping import Held, Increment, RunningMean
 from spikesim.converters.trace import place_of
 from spikesim.errors import CheckpointError
 from spikesim.neurons import STBIF, BurstIF, TallyIF
@@ -39,7 +44,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     **{f"Adaptive{kind}Pool{d}d": ("output_size",) for kind in ("Avg", "Max") for d in "123"},
     **{f"Conv{d}d": _CONV for d in "123"},
     **{f"ConvTranspose{d}d": (*_CONV, "output_padding") for d in "123"},
-    **dict.fromkeys(["IF", "RunningSum", "Difference"], ()),
+    **dict.fromkeys(["IF", "RunningSum", "Difference", "RunningMean", "Increment", "Held"], ()),
     "STBIF": (),
     "BurstIF": ("burst",),
     "TallyIF": ("burst",),
@@ -60,6 +65,9 @@ _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "TimedBias": lambda channels: TimedBias(torch.zeros(channels)),
     "RunningSum": RunningSum,
     "Difference": Difference,
+    "RunningMean": RunningMean,
+    "Increment": Increment,
+    "Held": Held,
 }
 _FILES = ("weights.safetensors", "network.json", "report.json")
 
@@ -76,7 +84,7 @@ class _Node(BaseModel):
 
 
 class _Graph(BaseModel):
-    """The graph of a converted network."""
+    """The graph of a converted network; ``inputs`` are the names of several, in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -85,6 +93,7 @@ class _Graph(BaseModel):
     settles: bool = False
     wait: int = 0
     weights_sha256: str
+    inputs: list[str] = []
     nodes: list[_Node]
 
 
@@ -118,7 +127,14 @@ def save_converted(network: Network, report: ConversionReport, folder: str | Pat
     nodes = [_describe(network.module, node) for node in network.module.graph.nodes]  # type: ignore[union-attr]
     digest = hashlib.sha256(content).hexdigest()
     settles = isinstance(network, SettlingNetwork)
-    graph = _Graph(timesteps=report.timesteps, settles=settles, wait=report.wait, weights_sha256=digest, nodes=nodes)
+    graph = _Graph(
+        timesteps=report.timesteps,
+        settles=settles,
+        wait=report.wait,
+        weights_sha256=digest,
+        inputs=names_of(network.module.graph),  # type: ignore[arg-type]
+        nodes=nodes,
+    )
     write_bytes(Path(folder, _FILES[0]), content)
     write_text(Path(folder, _FILES[1]), graph.model_dump_json(indent=1))
     write_text(Path(folder, _FILES[2]), report.to_json())
@@ -156,7 +172,7 @@ network.json, report.json
         report = ConversionReport.model_validate_json(Path(folder, _FILES[2]).read_text())
         if hashlib.sha256(content).hexdigest() != graph.weights_sha256:
             raise CheckpointError(f"the weights in {folder} are damaged or belong to another network: save it again")
-        module = _build(graph.nodes)
+        module = _build(graph.nodes, graph.inputs)
         values = load(content)
         for name, value in values.items():
             place, _, buffer = name.rpartition(".")
@@ -182,13 +198,18 @@ def _describe(root: nn.Module, node: fx.Node) -> _Node:
     if node.op == "call_module":
         module = root.get_submodule(str(node.target))
         kind = type(module).__name__
+        if isinstance(module, Kept):
+            return _Node(name=node.name, kind="analog", inputs=inputs, settings=describe_kept(module, node.name))
         settings = {field: getattr(module, field) for field in _FIELDS[kind]}
         if kind == "Linear" or "Conv" in kind:
             settings["bias"] = module.bias is not None
         return _Node(name=node.name, kind=kind, inputs=inputs, settings=settings)
     kinds: dict[Any, str] = {operator.add: "add", torch.cat: "cat"}
     kind = kinds.get(node.target, {"placeholder": "input", "output": "output"}.get(node.op, ""))
-    return _Node(name=node.name, kind=kind, inputs=inputs)
+    several = node.op == "output" and not isinstance(node.args[0], fx.Node)
+    return _Node(
+        name=node.name, kind=kind, inputs=inputs, settings={"structure": structure_of(node.args[0])} if several else {}
+    )
 
 
 def _sources(node: fx.Node) -> list[fx.Node]:
@@ -198,22 +219,27 @@ def _sources(node: fx.Node) -> list[fx.Node]:
     return found
 
 
-def _build(nodes: list[_Node]) -> fx.GraphModule:
+def _build(nodes: list[_Node], names: list[str]) -> fx.GraphModule:
     graph = fx.Graph()
     made: dict[str, fx.Node] = {}
     root: dict[str, nn.Module] = {}
     for node in nodes:
         inputs = [made[name] for name in node.inputs]
-        needed = {"input": 0, "add": 2, "cat": max(1, len(inputs))}.get(node.kind, 1)
+        several = len(inputs) if node.kind in ("cat", "analog") or "structure" in node.settings else 1
+        needed = {"input": 0, "add": 2}.get(node.kind, max(1, several))
         if len(inputs) != needed:
             raise ValueError(f"node '{node.name}' ({node.kind}) has {len(inputs)} inputs, but it needs {needed}")
         if node.kind == "input":
             made[node.name] = graph.placeholder(node.name)
         elif node.kind == "output":
-            made[node.name] = graph.output(inputs[0])
+            structure = node.settings.get("structure", node.inputs[0])
+            made[node.name] = graph.output(from_structure(structure, made))
         elif node.kind in ("add", "cat"):
             target, args = (operator.add, tuple(inputs)) if node.kind == "add" else (torch.cat, (inputs, 1))
             made[node.name] = graph.create_node("call_function", target, args, {}, name=node.name)
+        elif node.kind == "analog":
+            root[place_of(node.name)] = build_kept(node.settings)
+            made[node.name] = graph.create_node("call_module", place_of(node.name), tuple(inputs), {}, name=node.name)
         else:
             settings = {k: tuple(v) if isinstance(v, list) else v for k, v in node.settings.items()}
             if not set(settings) <= {*_FIELDS[node.kind], "bias"}:
@@ -222,4 +248,6 @@ def _build(nodes: list[_Node]) -> fx.GraphModule:
             make = _NEURONS.get(node.kind) or getattr(nn, node.kind)
             root[place] = make(**settings)
             made[node.name] = graph.create_node("call_module", place, tuple(inputs), {}, name=node.name)
+    if names:
+        graph.set_codegen(Signature(tuple(names), "tuple").codegen())
     return fx.GraphModule(root, graph, class_name="SpikingGraph").eval()

@@ -15,12 +15,16 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.allowed import Kept
 from spikesim.converters.flow import quantised_rate
+from spikesim.converters.inputs import Inputs, every_step
 from spikesim.converters.linear import LINEAR, add_bias
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
+from spikesim.converters.outputs import outputs_of
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.running import Difference, RunningSum
+from spikesim.converters.telescoping import TIMED
 from spikesim.dynamics import Neuron
 
 
@@ -29,7 +33,7 @@ def calibrate_biases(
     ann: fx.GraphModule,
     snn: fx.GraphModule,
     theta: dict[str, Tensor],
-    samples: Tensor,
+    samples: Inputs,
     timesteps: int,
     settled_at: int | None = None,
     wait: int = 0,
@@ -47,8 +51,9 @@ def calibrate_biases(
         wait: Steps before the T that count.
 
     Returns:
-        Mean absolute shift per corrected layer, as a fraction of its threshold; ``"output"`` in the output's
-        own unit. A neuron is left out where no layer feeds it alone (it reads a concatenation, for instance).
+        Mean absolute shift per corrected layer, as a fraction of its threshold; those of the outputs
+        (``"output"``, or ``"output.0"`` and so on for several) in their own unit. A neuron is left out where no layer
+        feeds it alone (it reads a concatenation, for instance).
 
     Example:
         >>> import torch
@@ -66,7 +71,7 @@ def calibrate_biases(
     wanted = activations_of(ann, samples)
     if settled_at is None:
         corrector = Corrector(snn, wanted, theta, wait + timesteps, wait)
-        corrector.run(samples.expand(wait + timesteps, *samples.shape).flatten(0, 1))
+        corrector.run(every_step(samples, wait + timesteps))
     else:
         corrector = _Settled(snn, wanted, theta, timesteps, settled_at)
         corrector.run(samples)
@@ -78,8 +83,8 @@ def channel_mean(x: Tensor) -> Tensor:
     return x.transpose(0, 1).flatten(1).double().mean(1)
 
 
-def activations_of(ann: fx.GraphModule, samples: Tensor) -> dict[str, Tensor]:
-    """The activation of each Rectifier and the output of the ANN, by node name."""
+def activations_of(ann: fx.GraphModule, samples: Inputs) -> dict[str, Tensor]:
+    """The activation of each Rectifier, by node name, and the outputs of the ANN."""
     activations = _Activations(ann)
     activations.run(samples)
     return activations.found
@@ -95,8 +100,10 @@ class _Activations(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         rectifier = n.op == "call_module" and isinstance(self.module.get_submodule(str(n.target)), Rectifier)
-        if rectifier or n.op == "output":
+        if rectifier:
             self.found[n.name] = result
+        if n.op == "output":
+            self.found.update({name: self.env[source] for name, source in outputs_of(n.graph).items()})
         return result
 
 
@@ -116,18 +123,18 @@ class Corrector(fx.Interpreter):
             return self.correct_neuron(n)
         if n.op == "call_module" and isinstance(self.fetch_attr(str(n.target)), Neuron):
             return self.fire(self.fetch_attr(str(n.target)), self.fetch_args_kwargs_from_env(n)[0][0])
-        result = super().run_node(n)
         if n.op == "output":
-            self.correct_output(n, result)
-        return result
+            for name, source in outputs_of(n.graph).items():
+                self.correct_output(name, source)
+        return super().run_node(n)
 
-    def correct_output(self, n: fx.Node, result: Tensor) -> None:
-        """Correct the bias of the output."""
-        host = bias_host(self.module, n)
+    def correct_output(self, name: str, source: fx.Node) -> None:
+        """Correct the bias of an output."""
+        host = _host(self.module, source)
         if host is not None:
-            shift = channel_mean(self.wanted.pop(n.name)) - channel_mean(self.rate(result))
+            shift = channel_mean(self.wanted.pop(name)) - channel_mean(self.rate(self.env[source]))
             add_bias(host, shift)
-            self.shifts["output"] = shift.abs().mean().item()
+            self.shifts[name] = shift.abs().mean().item()
 
     def correct_neuron(self, n: fx.Node) -> Tensor:
         """Correct the bias of a neuron's layer; gives its spikes."""
@@ -200,6 +207,8 @@ def _host(graph: nn.Module, source: fx.Node) -> nn.Module | None:
     module = graph.get_submodule(str(source.target))
     if isinstance(module, LINEAR):
         return module
+    if isinstance(module, (Kept, *TIMED)):
+        return None
     inner = source.all_input_nodes[0]
     before, after = inner.meta["shape"], source.meta["shape"]
     same_channels = before[0] == after[0] and len(before) + len(after) == 3

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from spikesim.converters.flow import RateFlow, quantised_rate
+from spikesim.converters.inputs import Inputs, count, each, tensors_of
 from spikesim.converters.settling import SettlingNetwork
 from spikesim.nn import Network
 
@@ -44,7 +46,7 @@ class Certificate(BaseModel):
 
 
 @torch.no_grad()
-def certify(network: Network, samples: Tensor, timesteps: int, most: float) -> Certificate:
+def certify(network: Network, samples: Inputs, timesteps: int, most: float) -> Certificate:
     """Compare a converted network with its quantised ANN, output by output.
 
     Args:
@@ -64,18 +66,20 @@ def certify(network: Network, samples: Tensor, timesteps: int, most: float) -> C
     """
     differences = {}
     drained, settled = 0, True
-    for dtype in (torch.float64, samples.dtype):
+    own = tensors_of(samples)[0].dtype
+    for dtype in (torch.float64, own):
         copied = copy.deepcopy(network).to(dtype)
-        x = samples.to(dtype)
-        outputs = copied(x)
-        wanted = RateFlow(copied.module, lambda _, current: quantised_rate(current, timesteps, most)).run(x)  # type: ignore[arg-type]
-        differences[dtype] = float((outputs - wanted).abs().max()) if len(x) else 0.0
+        x = each(partial(Tensor.to, dtype=dtype), samples)
+        outputs = tensors_of(copied(x))
+        flow = RateFlow(copied.module, lambda _, current: quantised_rate(current, timesteps, most))  # type: ignore[arg-type]
+        pairs = zip(outputs, tensors_of(flow.run(x)))
+        differences[dtype] = max(float((y - wanted).abs().max()) if y.numel() else 0.0 for y, wanted in pairs)
         if isinstance(copied, SettlingNetwork):
             drained, settled = max(drained, copied.drained), settled and copied.settled
     return Certificate(
-        samples=len(samples),
+        samples=count(samples),
         difference=differences[torch.float64],
-        difference_float32=differences[samples.dtype],
+        difference_float32=differences[own],
         drained=drained,
         settled=settled,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -15,6 +16,7 @@ from spikesim.converters.artefact import load_network, save_converted
 from spikesim.converters.bias import calibrate_biases
 from spikesim.converters.certificate import certify
 from spikesim.converters.data import Batches
+from spikesim.converters.inputs import count, first
 from spikesim.converters.layer_reports import layer_reports
 from spikesim.converters.measure import accuracy_over_time
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
@@ -85,6 +87,7 @@ def convert(
     bias_samples: int = 256,
     exact: bool = False,
     calibrate_potential: bool = False,
+    allow_analog: Collection[str] = (),
 ) -> Converted:
     """Convert a trained ANN to a spiking network of IF neurons with binary spikes.
 
@@ -106,6 +109,8 @@ def convert(
         exact: Neurons that take spikes back run until nothing moves; the outputs are then those of the ANN with
             quantised ReLUs, and the report holds a certificate that they are.
         calibrate_potential: Give each neuron an initial potential of its own, after the biases; uses no labels.
+        allow_analog: Operations that may stay analog, by their names in the audit or by what they are (``"GELU"``,
+            ``"sigmoid"``); nothing else does.
 
     Returns:
         The network (``[N, ...] -> [N, ...]``) and the report.
@@ -114,7 +119,8 @@ def convert(
         ConversionError: Operations cannot be converted; all are named, with the way to rewrite them.
         CalibrationError: The weights or the calibration data give no usable thresholds.
         TimestepsError: ``timesteps`` is below 1.
-        ConfigError: An unknown threshold rule or granularity, or a threshold function that gives no usable values.
+        ConfigError: An unknown threshold rule or granularity, a threshold function that gives no usable values, or
+            ``allow_analog`` names what the model does not have.
 
     Example:
         >>> import torch
@@ -143,9 +149,11 @@ def convert(
             "calibrate_potential=True sets what a neuron holds before its first step, which means nothing to "
             f"{'an exact network' if exact else repr(policy.name)}: leave it out"
         )
+    if isinstance(model, Prepared) and allow_analog:
+        raise ConfigError("the network is prepared already: give allow_analog to prepare(), and not to convert()")
     method, rule = parse_threshold(threshold, policy.levels(timesteps))
     rule = partial(checked, rule) if callable(threshold) else rule
-    ready = model if isinstance(model, Prepared) else prepare(model, calibration, bias_samples)
+    ready = model if isinstance(model, Prepared) else prepare(model, calibration, bias_samples, allow_analog)
     ann, seen, samples = ready.ann, ready.seen, ready.samples(timesteps)
     theta = activation_ranges(ann, seen, rule, granularity)
     learnt = sum(getattr(module, "trained", None) is not None for module in ann.modules())
@@ -154,9 +162,15 @@ def convert(
     with own_randomness(ready.like):
         snn = fold_scales(ann, ready.example, worth, partial(policy.build, timesteps))
     proof = prove(snn)
-    most, few = policy.tally(timesteps), samples[:CHECKED]
+    if proof.analog_nonlinearities and policy.wait:
+        raise ConfigError(
+            f"neuron is {policy.name!r}, whose first {policy.wait} steps do not count, and what stays analog counts "
+            "them all: choose another neuron, or rewrite the model"
+        )
+    most, few = policy.tally(timesteps), first(samples, CHECKED)
     even = most if exact else None
     shifts = calibrate_biases(ann, snn, worth, samples, timesteps, even, policy.wait) if calibrate_bias else {}
+    outputs = [shift for name, shift in shifts.items() if name not in worth]
     starts = calibrate_potentials(ann, snn, worth, samples, timesteps) if calibrate_potential else {}
     hoist = not exact and not mixes_time(snn)
     network: Network
@@ -164,7 +178,7 @@ def convert(
         network = SettlingNetwork(time_biases(snn, ready.example, timesteps), timesteps).eval()
     else:
         network = steady_network(snn, timesteps, policy.wait, hoist)
-    bias = f"channel means on {len(samples)} samples, {len(shifts)} layers" if shifts else "none"
+    bias = f"channel means on {count(samples)} samples, {len(shifts)} layers" if shifts else "none"
     bias += "; initial potentials of every neuron" if starts else ""
     report = ConversionReport(
         model=ready.name,
@@ -174,7 +188,7 @@ def convert(
         threshold=method,
         granularity=granularity,
         bias_calibration=bias,
-        output_bias_shift=shifts.get("output"),
+        output_bias_shift=sum(outputs) / len(outputs) if outputs else None,
         calibration_samples=seen.samples,
         folding_error=ready.folding_error,
         hoisted=hoist,

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.inputs import Inputs, count
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import TimedBias
+from spikesim.converters.telescoping import TIMED
 from spikesim.nn import Network
 
 
@@ -42,7 +44,7 @@ class RateFlow(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """One node."""
         module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
-        if isinstance(module, (*CONVERTED, RunningSum, Difference, TimedBias)):
+        if isinstance(module, (*CONVERTED, *TIMED, RunningSum, Difference, TimedBias)):
             (x,), _ = self.fetch_args_kwargs_from_env(n)
             if isinstance(module, CONVERTED):
                 return self._neuron(n.name, x)
@@ -86,7 +88,7 @@ class Means(NamedTuple):
 
 
 @torch.no_grad()
-def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int = 0) -> tuple[dict[str, Means], Tensor]:
+def measured_means(network: Network, samples: Inputs, timesteps: int, wait: int = 0) -> tuple[dict[str, Means], Any]:
     """Run a converted network and keep what its neuron layers got and gave, by node name; and its output.
 
     Args:
@@ -138,7 +140,7 @@ def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int 
     found = {}
     for name, (current, rate, events, spikes, steps) in sums.items():
         places = rate.numel() * steps
-        found[name] = Means(current / timesteps, rate / timesteps, events / places, spikes / len(samples))
+        found[name] = Means(current / timesteps, rate / timesteps, events / places, spikes / count(samples))
     return found, output
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, fx
 from spikesim.converters.error_parts import error_parts, preactivations
 from spikesim.converters.flow import measured_means
 from spikesim.converters.identity import identity_error
+from spikesim.converters.inputs import Inputs
 from spikesim.converters.observe import Observation
 from spikesim.converters.ranges import cap_of
 from spikesim.converters.report import LayerReport
@@ -17,7 +18,7 @@ def layer_reports(
     ann: fx.GraphModule,
     network: Network,
     seen: Observation,
-    few: Tensor,
+    few: Inputs,
     ranges: dict[str, Tensor],
     worth: dict[str, Tensor],
     shifts: dict[str, float],

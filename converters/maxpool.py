@@ -114,7 +114,7 @@ def carries_spikes(bench: Workbench, node: fx.Node) -> bool:
     module = bench.module(node)
     if isinstance(module, Rectifier):
         return True
-    if node.op in ("placeholder", "get_attr") or isinstance(module, LINEAR):
+    if node.op in ("placeholder", "get_attr") or isinstance(module, LINEAR) or bench.is_analog(node):
         return False
     found = [carries_spikes(bench, source) for source in node.all_input_nodes]
     return any(found) if node.target is torch.cat else bool(found) and all(found)

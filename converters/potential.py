@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, fx
 
 from spikesim.converters.bias import Corrector, activations_of, channel_mean
+from spikesim.converters.inputs import Inputs, every_step
 
 
 @torch.no_grad()
 def calibrate_potentials(
-    ann: fx.GraphModule, snn: fx.GraphModule, theta: dict[str, Tensor], samples: Tensor, timesteps: int
+    ann: fx.GraphModule, snn: fx.GraphModule, theta: dict[str, Tensor], samples: Inputs, timesteps: int
 ) -> dict[str, float]:
     """Give the neurons of ``snn`` initial potentials of their own, in place.
 
@@ -39,7 +40,7 @@ def calibrate_potentials(
         torch.Size([8])
     """
     starter = _Starter(snn, activations_of(ann, samples), theta, timesteps)
-    starter.run(samples.expand(timesteps, *samples.shape).flatten(0, 1))
+    starter.run(every_step(samples, timesteps))
     return starter.shifts
 
 
@@ -65,5 +66,5 @@ class _Starter(Corrector):
         self.shifts[n.name] = change.abs().mean().item()
         return torch.where(worse, spikes, moved)
 
-    def correct_output(self, n: fx.Node, result: Tensor) -> None:
+    def correct_output(self, name: str, source: fx.Node) -> None:
         """There is no potential behind the output."""

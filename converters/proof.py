@@ -9,15 +9,17 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
+from spikesim.converters.allowed import Kept
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.rules_resize import RESIZES
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import TimedBias
+from spikesim.converters.telescoping import TIMED
 from spikesim.errors import ConversionError
 
-_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, RunningSum, Difference, TimedBias)
+_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, RunningSum, Difference, TimedBias, *TIMED)
 
 
 class Proof(BaseModel):
@@ -27,7 +29,7 @@ class Proof(BaseModel):
         spiking_layers: Neuron layers, each of the spike type that its report names.
         linear: Linear nodes by kind: layers, mean pools, reshapes, sums, concatenations, sums over time.
         max_pools: Names of max-pools; they compare currents and are no activation function.
-        analog_nonlinearities: Activation functions that are left: always empty, or the proof fails. Max-pools,
+        analog_nonlinearities: Operations that ``allow_analog`` names; with any other the proof fails. Max-pools,
             which are not linear either, are listed above.
 
     Example:
@@ -68,7 +70,7 @@ def prove(graph: fx.GraphModule) -> Proof:
         spikesim.errors.ConversionError: analog nonlinearities are left in the converted graph: 'tanh_1' (Tanh)
     """
     linear: Counter[str] = Counter()
-    pools, others, neurons = [], [], 0
+    pools, others, kept, neurons = [], [], [], 0
     for node in graph.graph.nodes:
         if node.op in ("placeholder", "output"):
             continue
@@ -77,6 +79,8 @@ def prove(graph: fx.GraphModule) -> Proof:
             neurons += 1
         elif isinstance(module, ALL_MAX):
             pools.append(node.name)
+        elif isinstance(module, Kept):
+            kept.append(f"{node.name} ({module.label})")
         elif isinstance(module, _LINEAR):
             linear[type(module).__name__] += 1
         elif node.op == "call_function" and node.target in (operator.add, torch.cat):
@@ -88,11 +92,11 @@ def prove(graph: fx.GraphModule) -> Proof:
         raise ConversionError(f"analog nonlinearities are left in the converted graph: {', '.join(others)}")
     if neurons == 0:
         raise ConversionError("the model has no ReLU, so that there is nothing to convert: it is linear throughout")
-    return Proof(spiking_layers=neurons, linear=dict(linear), max_pools=pools, analog_nonlinearities=others)
+    return Proof(spiking_layers=neurons, linear=dict(linear), max_pools=pools, analog_nonlinearities=kept)
 
 
 def mixes_time(graph: fx.GraphModule) -> bool:
-    """Whether a value that is constant in time meets one that is not, in a sum or a concatenation.
+    """Whether a value that is constant in time meets one that is not, in a sum or a concatenation, or is an output.
 
     Then the layers before the first neuron cannot be run once on ``[N, ...]`` (``Constant(hoist=True)``).
 
@@ -107,7 +111,7 @@ def mixes_time(graph: fx.GraphModule) -> bool:
     moving: dict[fx.Node, bool] = {}
     for node in graph.graph.nodes:
         sources = [moving[source] for source in node.all_input_nodes]
-        if any(sources) and not all(sources):
+        if (any(sources) and not all(sources)) or (node.op == "output" and not all(sources)):
             return True
         neuron = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), CONVERTED)
         moving[node] = neuron or any(sources)

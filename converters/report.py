@@ -194,11 +194,18 @@ class ConversionReport(BaseModel):
             table.add_row(escape(layer.name), shape, thresholds, str(layer.dead_channels), rate, spikes, *error)
         count = len(self.proof.max_pools)
         table.caption = (
-            f"bias calibration: {self.bias_calibration}. No activation function is left beside the neurons; "
+            f"bias calibration: {self.bias_calibration}. {self._left()} "
             f"{count} max-pool{'s' * (count != 1)} {'act' if count != 1 else 'acts'} on currents or their running sums"
             f"{': ' * bool(count)}{', '.join(self.proof.max_pools)}. {self.advice()}"
         )
         return table
+
+    def _left(self) -> str:
+        """What is analog beside currents."""
+        kept = self.proof.analog_nonlinearities
+        if not kept:
+            return "No activation function is left beside the neurons;"
+        return f"ANALOG as asked, and priced as such: {', '.join(kept)}; no other activation function is left;"
 
     def advice(self) -> str:
         """The layer that adds most to the error, what kind of error it is, and what to try."""

@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.allowed import Kept, telescope
+from spikesim.converters.inputs import Inputs, tensors_of
 from spikesim.converters.linear import LINEAR, diagonal, out_channels, rescale
 from spikesim.converters.maxpool import run_max_pools
 from spikesim.converters.policies import half_threshold_if
@@ -28,7 +30,7 @@ from spikesim.converters.workbench import Workbench
 
 def fold_scales(
     graph: fx.GraphModule,
-    example: Tensor,
+    example: Inputs,
     theta: dict[str, Tensor],
     build: Callable[[], nn.Module] = half_threshold_if,
 ) -> fx.GraphModule:
@@ -56,12 +58,17 @@ def fold_scales(
         0.75
     """
     bench = Workbench(graph, example)
-    like = next(iter(bench.root.parameters()), example)
+    like = next(iter(bench.root.parameters()), tensors_of(example)[0])
     wanted = _wanted_units(bench, theta)
     units: dict[fx.Node, Tensor] = {}
     for node in list(bench.graph.nodes):
         module = bench.module(node)
         sources = list(node.all_input_nodes)
+        if node.op == "output" or isinstance(module, Kept):  # what is no current of a neuron has the ANN's scale
+            for source in sources:
+                _convert(bench, node, source, units[source], torch.ones_like(units[source]), like)
+            units[node] = torch.ones((node.meta["shape"] or (1,))[0], dtype=torch.float64)
+            continue
         target = _unit_at_input(node, module, sources, units, wanted, theta)
         if target is not None:
             for source in sources:
@@ -74,6 +81,7 @@ def fold_scales(
         if isinstance(bench.module(node), Rectifier):
             bench.root.add_module(str(node.target), build())
     run_max_pools(bench)
+    telescope(bench)
     bench.root.to(like.device)
     return bench.finish("SpikingGraph")
 
@@ -86,11 +94,9 @@ def _unit_at_input(
     wanted: dict[fx.Node, Tensor | None],
     theta: dict[str, Tensor],
 ) -> Tensor | None:
-    """The unit that a node needs of all it reads: neurons, sums and the output; None for the others."""
+    """The unit that a node needs of all it reads: neurons and sums; None for the others."""
     if isinstance(module, Rectifier):
         return theta[node.name].double()
-    if node.op == "output":
-        return torch.ones_like(units[sources[0]])
     if node.op == "call_function" and node.target is operator.add:
         first = units[sources[0]]
         if all(torch.equal(units[s], first) for s in sources):
@@ -165,7 +171,7 @@ def _demand(
     module, channels = bench.module(user), node.meta["shape"][0]
     if isinstance(module, LINEAR):
         return None
-    if user.op == "output":
+    if user.op == "output" or isinstance(module, Kept):
         return torch.ones(channels, dtype=torch.float64)
     if isinstance(module, Rectifier):
         return theta[user.name].double()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikesim.cli.model import ModelName, Settings, Weights
+from spikesim.cli.model import AllowAnalog, ModelName, Settings, Weights
 
 
 def convert(
@@ -36,6 +36,7 @@ def convert(
     calibrate_bias: Annotated[
         bool, typer.Option("--bias/--no-bias", help="Correct biases from the mean activations.")
     ] = True,
+    allow_analog: AllowAnalog = None,
     evaluate: Annotated[
         Path | None, typer.Option(help="Labelled data to measure accuracy on, with the arrays x and y.")
     ] = None,
@@ -71,6 +72,7 @@ def convert(
         threshold=threshold,
         granularity=granularity,  # type: ignore[arg-type]  # the converter names a wrong one
         calibrate_bias=calibrate_bias,
+        allow_analog=allow_analog or (),
         evaluate=data,
     )
     Console().print(converted.report)

@@ -83,15 +83,17 @@ def _folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
     from rich.console import Console
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    from spikesim.converters import folded
+    from spikesim.converters import fold_batchnorm, folded
     from spikesim.errors import ConversionError
-    from spikesim.models import fold_batchnorm
     from spikesim.nn import Network
 
     def norms(module: nn.Module) -> list[str]:
         return [name for name, m in module.named_modules() if isinstance(m, _BatchNorm)]
 
-    simple = fold_batchnorm(model, x)  # keeps the names of the layers
+    try:
+        simple = fold_batchnorm(model, x)  # keeps the names of the layers
+    except ConversionError:
+        simple = model  # what cannot be traced is counted as it stands
     left = norms(simple)
     if left and not isinstance(model, Network):
         try:

@@ -68,7 +68,8 @@ def energy_report(
             raise LedgerError("a plain ANN is its own baseline; leave ann out, or give a spikesim.nn.Network")
         return _checked(EnergyReport(ledger, ledger, "the network itself", priced_by, source), strict)
     if ann_input is None:
-        ann_input = _static(network, x, mask)
+        # A network that makes a sequence of its input by itself takes samples, as one with an encoder does.
+        ann_input = x if type(network).over_time is not Network.over_time else _static(network, x, mask)
     if ann is not None:
         baseline, name = ann, f"source ANN {type(ann).__name__}"
     else:

@@ -38,6 +38,9 @@ def record(
     declared = _declared(input)
     if connections not in ("all", "nonzero"):
         raise LedgerError(f"connections is {connections!r}, but it must be 'all' or 'nonzero'")
+    if isinstance(network, Network):
+        with _evaluating(network), torch.no_grad():
+            network, x = network.over_time(x)
     wrapped = isinstance(network, Network)
     root = network.module if isinstance(network, Network) else network
     _check(network, root, x, mask)

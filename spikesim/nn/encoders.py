@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.utils import _pytree as pytree
 
 from spikesim.errors import ConfigError, TimestepsError
 
@@ -37,7 +40,7 @@ class Constant(nn.Module):
         hoist: compute the layers before the first neuron once; else repeat the input.
 
     Shape:
-        ``[N, ...] -> [T, N, ...]``.
+        ``[N, ...] -> [T, N, ...]``, a tensor or each of a tuple, list or dict.
 
     Raises:
         TimestepsError: ``timesteps`` is less than 1.
@@ -58,6 +61,6 @@ class Constant(nn.Module):
         """Constructor arguments in the module's printed form."""
         return f"timesteps={self.timesteps}, hoist={self.hoist}"
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Repeat ``x`` along a new first axis, without copying."""
-        return torch.as_tensor(x).expand(self.timesteps, *x.shape)
+        return pytree.tree_map(lambda leaf: torch.as_tensor(leaf).expand(self.timesteps, *leaf.shape), x)

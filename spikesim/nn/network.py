@@ -109,6 +109,16 @@ class Network(nn.Module):
         output, final = self._unfolded(x, mask, state, keep=True)
         return Run(self.read_out(output, mask), final)
 
+    def over_time(self, x: Any) -> tuple[Network, Any]:
+        """A network that can be watched step by step, and its input, which do what this one does with ``x``.
+
+        A network whose number of steps depends on its input runs to find it; every other is its own.
+
+        Args:
+            x: as in :meth:`forward`.
+        """
+        return self, x
+
     def stream(self, detach: bool = True) -> Stream:
         """A session that keeps state between chunks of one recording.
 
@@ -190,7 +200,8 @@ class Network(nn.Module):
         if readout is None:
             return output
         # A readout of the user's own need not know about masks unless there is one.
-        return pytree.tree_map(lambda y: readout(y) if mask is None else readout(y, mask), output)
+        read = readout if mask is None else lambda y: readout(y, mask)
+        return pytree.tree_map_only(Tensor, read, output)  # None among several outputs stays
 
     def _unfolded(
         self,
