@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from spikesim.energy.baselines import relu_twin, time_mean
+from spikesim.energy.included import Included
 from spikesim.energy.ledger import InputKind, Ledger
 from spikesim.energy.profile import Profile, load_profile
 from spikesim.energy.report import EnergyReport
+from spikesim.energy.shapes import watching_shapes
 from spikesim.errors import LedgerError
 from spikesim.nn import Network
 
@@ -27,6 +29,8 @@ def energy_report(
     mask: torch.Tensor | None = None,
     strict: bool = False,
     source: str | None = None,
+    include: Included | None = None,
+    seed: int = 0,
 ) -> EnergyReport:
     """Count and price a network and its baselines on the same samples.
 
@@ -41,6 +45,8 @@ def energy_report(
         mask: bool ``[T, N]``, True where a step is real.
         strict: refuse operations without a price.
         source: where ``x`` comes from, in words, for the report.
+        include: memory traffic and static power; by default neither.
+        seed: of the resamplings and draws behind the intervals.
 
     Returns:
         The report; ``show()`` prints it, ``save(path)`` writes JSON.
@@ -48,6 +54,7 @@ def energy_report(
     Raises:
         LedgerError: see :meth:`spikesim.energy.Ledger.record`; under ``strict`` also a count that the profile does
             not price.
+        PricingError: the profile may not be applied: see :class:`spikesim.energy.Included`.
         ConfigError: a profile that is missing or broken.
 
     Example:
@@ -62,11 +69,14 @@ def energy_report(
         (96, 'analog_once', 237)
     """
     priced_by = profile if isinstance(profile, Profile) else load_profile(profile)
-    ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict)
+    with watching_shapes(network) as shapes:
+        ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict)
+    options: dict[str, Any] = {"include": include or Included(), "shapes": shapes, "seed": seed}
     if not isinstance(network, Network):
         if ann is not None:
             raise LedgerError("a plain ANN is its own baseline; leave ann out, or give a spikesim.nn.Network")
-        return _checked(EnergyReport(ledger, ledger, "the network itself", priced_by, source), strict)
+        itself = EnergyReport(ledger, ledger, "the network itself", priced_by, source, ann_shapes=shapes, **options)
+        return _checked(itself, strict)
     if ann_input is None:
         ann_input = _static(network, x, mask)
     if ann is not None:
@@ -75,12 +85,14 @@ def energy_report(
         baseline, name = relu_twin(network), "ReLU twin of the network (not trained as an ANN)"
     if isinstance(baseline, Network) and baseline.encoder is None:
         ann_input = ann_input.unsqueeze(0)
-    ann_ledger = Ledger.record(baseline, ann_input, input="analog", strict=strict)
+    with watching_shapes(baseline) as ann_shapes:
+        ann_ledger = Ledger.record(baseline, ann_input, input="analog", strict=strict)
     if ann_ledger.samples != ledger.samples:
         raise LedgerError(
             f"the ANN ran on {ann_ledger.samples} samples and the network on {ledger.samples}; give both the same"
         )
-    return _checked(EnergyReport(ledger, ann_ledger, name, priced_by, source), strict)
+    report = EnergyReport(ledger, ann_ledger, name, priced_by, source, ann_shapes=ann_shapes, **options)
+    return _checked(report, strict)
 
 
 def _static(network: Network, x: Any, mask: torch.Tensor | None) -> torch.Tensor:

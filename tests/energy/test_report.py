@@ -101,7 +101,7 @@ def test_json_is_complete_and_written_whole(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["report.json"]
     content = json.loads(path.read_text())
     assert content == json.loads(json.dumps(report.to_dict()))
-    assert (content["schema"], content["version"], content["unit"]) == (1, spikesim.__version__, "J")
+    assert (content["schema"], content["version"], content["unit"]) == (2, spikesim.__version__, "J")
     assert content["profile"]["digest"] == report.profile.digest
     assert {"padding", "bias", "input", "pooling", "residual"} <= set(content["conventions"])
     assert content["ledger"]["layers"][0]["input"] == "analog_once"
