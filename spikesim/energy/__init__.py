@@ -8,7 +8,9 @@ from spikesim.energy.compare import energy_report
 from spikesim.energy.fanout import fan_out
 from spikesim.energy.figures import EnergyConstant, MemoryTier, PowerConstant
 from spikesim.energy.included import Included
-from spikesim.energy.ledger import LayerCounts, Ledger
+from spikesim.energy.layer_counts import LayerCounts
+from spikesim.energy.ledger import Ledger
+from spikesim.energy.merge import gathered, merged
 from spikesim.energy.pricing import TERMS, Priced, price
 from spikesim.energy.profile import Profile, load_profile, profile_names
 from spikesim.energy.quantised import matched_bits
@@ -44,9 +46,11 @@ __all__ = [
     "energy_rows",
     "fan_out",
     "format_energy",
+    "gathered",
     "load_profile",
     "load_reference",
     "matched_bits",
+    "merged",
     "price",
     "profile_names",
     "reference_names",

@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from spikesim.energy.columns import EVENT_KINDS
 from spikesim.energy.comparison import BASELINES, Setting
 from spikesim.energy.ledger import Ledger
-from spikesim.energy.means import mean_counts
+from spikesim.energy.means import SYNOPS, mean_counts
 from spikesim.energy.prices import central_prices
-
-_SYNOPS = [f"synops_{kind}" for kind in EVENT_KINDS]
 
 
 class Limit(NamedTuple):
@@ -117,7 +114,7 @@ def break_even(setting: Setting, ledger: Ledger, ann: Ledger) -> BreakEven:
     """Measure the activity of a network and solve for break-even.
 
     Energy is a straight line in the number of spikes: what is spent in silence, plus synaptic operations, spikes and
-    the weights that they fetch. Resets and traffic of states are left as they are.
+    the weights and potentials that they move. Resets are left as they are.
 
     Args:
         setting: what is priced how.
@@ -147,7 +144,7 @@ def spikes_per_synapse(ledger: Ledger, layer: str | None = None) -> float:
     """Synaptic operations per connection and inference, of one layer or of all that receive events."""
     chosen = [ledger[layer]] if layer is not None else ledger.layers.values()
     driven = [counts for counts in chosen if counts.inputs - {"analog"}]
-    crossed = sum(counts[column] for counts in driven for column in _SYNOPS)
+    crossed = sum(counts[column] for counts in driven for column in SYNOPS)
     steps = int(ledger.active.sum()) / ledger.samples
     connections = sum(counts["synapses"] for counts in driven) / steps if steps else 0.0  # of all samples
     return crossed / connections if connections else 0.0

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from spikesim.energy.crossbar import crossbar_quantities
 from spikesim.energy.included import Included
 from spikesim.energy.lemaire import lemaire_quantities
-from spikesim.energy.means import Means, Quantity
+from spikesim.energy.means import SYNOPS, Means, Quantity
 from spikesim.energy.profile import Profile
 from spikesim.energy.shapes import LayerShape
 from spikesim.errors import PricingError
@@ -33,7 +33,13 @@ TERMS: dict[str, str] = {
     "static": "static power times latency",
 }
 _COLUMNS: dict[str, dict[str, str]] = {
-    "synops": {"synops_binary": "synop", "synops_signed": "synop", "synops_graded": "synop"},
+    # A number of several bits times a weight is a product, whatever sent it.
+    "synops": {
+        "synops_binary": "synop",
+        "synops_signed": "synop",
+        "synops_graded": "synop",
+        "synops_multibit": "mac",
+    },
     "mac": {"mac_dense": "mac"},
     "neuron": {"update_add": "add", "update_mul": "mul", "update_cmp": "cmp"},
     "bias": {"bias_adds": "add"},
@@ -104,7 +110,7 @@ def bill(
     made = Bill()
     modelled: frozenset[str] = frozenset()
     if profile.model != "operations":
-        if not shapes and means.has("mac_dense", "synops_binary", "synops_signed", "synops_graded"):
+        if not shapes and means.has("mac_dense", *SYNOPS):
             raise PricingError(
                 f"profile {profile.name} needs the shapes of layers, which a ledger does not hold; use energy_report"
             )
@@ -172,6 +178,6 @@ def _memory(means: Means, profile: Profile, include: Included, side: Side) -> It
 
 
 def _recorded(means: Means, option: str, *columns: str) -> None:
-    worked = means.has("mac_dense", "synops_binary", "synops_signed", "synops_graded", "neuron_updates")
+    worked = means.has("mac_dense", "neuron_updates", *SYNOPS)
     if worked and not means.has(*columns):
         raise PricingError(f"{option} cannot be charged: the ledger holds no {' or '.join(columns)}; record it again")

@@ -20,8 +20,8 @@ CONVENTIONS = {
     "readout": "one addition per output value (or spike) and real step; a constant divisor is folded",
     "masked steps": "count nothing",
     "capacity-matched": "the ANN with activations of ceil(log2(T + 1)) bits, skipping zeros; a product costs no "
-    "more than that many additions, nor than a full multiply-accumulate; the layer that reads an analog input stays at full "
-    "precision; scaling between layers is folded",
+    "more than that many additions, nor than a full multiply-accumulate; the layer that reads an analog input stays "
+    "at full precision; scaling between layers is folded",
     "layers": "a layer is compared with the layer of the same name in the ANN",
 }
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-from spikesim.energy.columns import EVENT_KINDS
-from spikesim.energy.means import Means, Quantity
+from spikesim.energy.means import EVENTS, Means, Quantity
 from spikesim.energy.shapes import LayerShape
 
-_EVENTS = tuple(f"events_in_{kind}" for kind in EVENT_KINDS)
 Entry = tuple[str, str, str, Quantity]
 
 
@@ -38,7 +36,7 @@ def lemaire_quantities(
             continue
         shape = shapes[name]
         if spiking and means.inputs[name] - {"analog"}:
-            yield from _spiking(name, shape, means.get(name, *_EVENTS), means.steps, bits, fifo)
+            yield from _spiking(name, shape, means.get(name, *EVENTS), means.steps, bits, fifo)
         else:
             runs = 1.0 if name in means.once or not spiking else means.steps
             share = _share(means, name) if zero_skipping else 1.0

@@ -9,10 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from spikesim.energy.columns import EVENT_KINDS
-from spikesim.energy.ledger import LayerCounts, Ledger
+from spikesim.energy.layer_counts import LayerCounts
+from spikesim.energy.ledger import Ledger
+from spikesim.errors import LedgerError
 
 Floats = npt.NDArray[np.float64]
 Quantity = float | Floats
+EVENTS = tuple(f"events_in_{kind}" for kind in EVENT_KINDS)
+SYNOPS = tuple(f"synops_{kind}" for kind in EVENT_KINDS)
 
 
 @dataclass(frozen=True)
@@ -61,15 +65,16 @@ class Means:
     @property
     def spikes(self) -> bool:
         """Whether there is any neuron or event, and not a plain ANN."""
-        events = [f"events_in_{kind}" for kind in EVENT_KINDS]
-        return self.has("neuron_updates", *events)
+        return self.has("neuron_updates", *EVENTS)
 
     def without_events(self) -> Means:
         """The same network if no spike were ever emitted or received: what it costs to stay silent."""
-        driven = {f"{name}_{kind}" for kind in EVENT_KINDS for name in ("events_in", "synops")} | {"spikes_out"}
+        driven = {*EVENTS, *SYNOPS, "spikes_out"}
         layers: dict[str, dict[str, Quantity]] = {}
         for name, counts in self.layers.items():
             silent = driven | ({"weight_fetches"} if "mac_dense" not in counts else set())
+            if "neuron_updates" not in counts:
+                silent |= {"state_reads_bits", "state_writes_bits"}  # each of a synaptic operation
             layers[name] = {column: count for column, count in counts.items() if column not in silent}
         return Means(self.steps, layers, self.inputs, self.once)
 
@@ -97,7 +102,7 @@ def resampled_counts(ledger: Ledger, weights: Floats) -> Means | None:
     layers: dict[str, dict[str, Quantity]] = {}
     for name, layer in ledger.layers.items():
         columns = [column for column, steps in layer.counts.items() if bool(steps.any())]
-        rows = [per_sample(layer, column) for column in columns]
+        rows = [_per_sample(layer, column) for column in columns]
         kept = [row for row in rows if row is not None]
         if len(kept) < len(rows):
             return None
@@ -109,13 +114,12 @@ def resampled_counts(ledger: Ledger, weights: Floats) -> Means | None:
     return _means(ledger, layers)
 
 
-def per_sample(layer: LayerCounts, column: str) -> Floats | None:
-    """Counts of a column per sample ``[samples]``, or None if the layer does not keep them."""
-    counted = getattr(layer, "per_sample", None)
-    if counted is None:
+def _per_sample(layer: LayerCounts, column: str) -> Floats | None:
+    """Counts of a column per sample ``[samples]``, or None if they could not be attributed to samples."""
+    try:
+        return layer.per_sample(column).numpy().astype(np.float64)
+    except LedgerError:
         return None
-    counts = counted(column)
-    return None if counts is None else np.asarray(counts, dtype=np.float64)
 
 
 def _means(ledger: Ledger, layers: Mapping[str, Mapping[str, Quantity]]) -> Means:

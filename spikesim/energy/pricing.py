@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spikesim.energy.charges import TERMS, Bill, Side, bill
-from spikesim.energy.columns import EVENT_KINDS
 from spikesim.energy.included import Included, check_included
 from spikesim.energy.ledger import Ledger
-from spikesim.energy.means import Quantity, mean_counts
+from spikesim.energy.means import SYNOPS, Quantity, mean_counts
 from spikesim.energy.prices import central_prices, with_bits
 from spikesim.energy.profile import Profile
 from spikesim.energy.shapes import LayerShape
@@ -82,8 +81,7 @@ def price(
         184.0
     """
     include = include or Included()
-    synops = sum(int(ledger.per_step(f"synops_{kind}").sum()) for kind in EVENT_KINDS) / ledger.samples
-    check_included(profile, include, synops)
+    check_included(profile, include, float(mean_counts(ledger).total(*SYNOPS)))
     return itemise(ledger, profile, side or Side(zero_skipping), include, shapes or {}, include.latency)
 
 

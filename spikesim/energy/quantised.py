@@ -55,7 +55,7 @@ def departures(network: Ledger, partners: Mapping[str, str], ann: Ledger) -> lis
     """
     totals = network.total()
     found = []
-    several = [kind for kind in ("signed", "graded") if totals[f"synops_{kind}"]]
+    several = [kind for kind in ("signed", "graded", "multibit") if totals[f"synops_{kind}"]]
     if several:
         found.append(f"spikes are {' and '.join(several)}: they carry more than {matched_bits(network.timesteps)} bits")
     for name, partner in partners.items():

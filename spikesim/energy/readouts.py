@@ -27,10 +27,7 @@ def charge_readout(recorder: Recorder, readout: nn.Module, outputs: Any) -> None
             if not isinstance(readout, (Count, Mean, DelayedMean, Last)):
                 recorder.unknown(f"readout {name}", out.numel())
             elif not isinstance(readout, Last):
-                if edge.is_spikes:
-                    added = recorder.arrivals(recorder.events(out, edge), edge)
-                else:
-                    added = recorder.layout.constant(out.numel(), edge.once, recorder.layer)
+                added = recorder.arriving(out, edge) if edge.is_spikes else recorder.evenly(out.numel(), edge)
                 if isinstance(readout, DelayedMean):
                     added = added.clone()
                     added[: readout.delay] = 0

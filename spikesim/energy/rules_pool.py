@@ -57,7 +57,7 @@ def _average(recorder: Recorder, op: Op) -> list[Edge]:
     divisor = (windows / averaged).nan_to_num()
     uniform = bool((divisor == divisor.flatten()[0]).all())
     pooled = replace(edge, levels=None, pad=())
-    if uniform and edge.kind != "signed" and edge.counts is None:
+    if uniform and not edge.takes_signs and edge.counts is None:
         return [replace(pooled, scale=edge.scale / float(divisor.flatten()[0]))]
     counts = recorder.events(x, edge).double()
     sums = op.call(**{k: counts if v is x else v for k, v in op.named.items()}) * divisor.to(counts.device)
@@ -88,7 +88,7 @@ def _total(recorder: Recorder, op: Op) -> list[Edge]:
     per_output = x.numel() // max(op.out.numel(), 1)
     if folds:
         summed = replace(edge, levels=None, axis=axis, pad=())
-        if edge.kind != "signed" and edge.counts is None:
+        if not edge.takes_signs and edge.counts is None:
             return [replace(summed, scale=edge.scale / (per_output if op.name == "mean" else 1))]
         counts = exact_sum(recorder.events(x, edge), dims, keepdim=op["keepdim"])
         return [replace(summed, counts=counts)]
