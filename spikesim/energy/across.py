@@ -9,7 +9,7 @@ from typing import Any
 from spikesim.energy.comparison import BASELINES, Setting
 from spikesim.energy.included import check_included
 from spikesim.energy.ledger import Ledger
-from spikesim.energy.means import SYNOPS, mean_counts
+from spikesim.energy.means import mean_counts
 from spikesim.energy.prices import central_prices
 from spikesim.energy.profile import Profile, load_profile, profile_names
 from spikesim.errors import PricingError
@@ -70,7 +70,7 @@ def _priced(setting: Setting, profile: Profile, ledger: Ledger, ann: Ledger) -> 
     there = replace(setting, profile=profile, include=include)
     means, prices = mean_counts(ledger), central_prices(profile)
     try:
-        check_included(profile, include, float(means.total(*SYNOPS)))
+        check_included(profile, include, means)
         energies = {**there.network(means, prices), **there.baselines(mean_counts(ann), prices)}
     except PricingError as error:
         return Elsewhere(profile.name, None, {}, str(error))

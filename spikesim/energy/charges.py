@@ -160,7 +160,6 @@ def _priced_columns(profile: Profile, side: Side, layer: str, modelled: bool) ->
 
 def _memory(means: Means, profile: Profile, include: Included, side: Side) -> Iterator[Charge]:
     if include.weights is not None:
-        _recorded(means, "weights", "weight_fetches")
         tier = profile.memory[include.weights]
         bits = profile.weight_bits or tier.bits
         for layer in means.layers:
@@ -169,15 +168,7 @@ def _memory(means: Means, profile: Profile, include: Included, side: Side) -> It
                 fetched = fetched - means.get(layer, "mac_dense") + means.get(layer, "mac_effective")
             yield Charge(layer, "weight memory", f"memory.{include.weights}", fetched * (bits / tier.bits))
     if include.potentials is not None:
-        if means.spikes:
-            _recorded(means, "potentials", "state_reads_bits", "state_writes_bits")
         tier = profile.memory[include.potentials]
         for layer in means.layers:
             moved = means.get(layer, "state_reads_bits", "state_writes_bits")
             yield Charge(layer, "state memory", f"memory.{include.potentials}", moved * (1 / tier.bits))
-
-
-def _recorded(means: Means, option: str, *columns: str) -> None:
-    worked = means.has("mac_dense", "neuron_updates", *SYNOPS)
-    if worked and not means.has(*columns):
-        raise PricingError(f"{option} cannot be charged: the ledger holds no {' or '.join(columns)}; record it again")

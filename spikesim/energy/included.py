@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from spikesim.energy.means import SYNOPS, Means
 from spikesim.energy.profile import Profile
 from spikesim.errors import ConfigError, PricingError
 
@@ -62,23 +63,31 @@ class Included:
         return asdict(self)
 
 
-def check_included(profile: Profile, include: Included, synops: float) -> None:
+def check_included(profile: Profile, include: Included, means: Means) -> None:
     """Refuse what a profile cannot mean.
 
     Args:
         profile: the prices.
         include: the optional terms.
-        synops: synaptic operations per inference.
+        means: counts of the network.
 
     Raises:
-        PricingError: a memory tier or static power that the profile does not have, an affine profile without a
-            latency, or an all-in figure away from its operating point.
+        PricingError: a memory tier or static power that the profile does not have, traffic that was not counted, an
+            affine profile without a latency, or an all-in figure away from its operating point.
     """
     for name in ("weights", "potentials"):
         tier = getattr(include, name)
         if tier is not None and tier not in profile.memory:
             offered = ", ".join(profile.memory) or "none"
             raise PricingError(f"{name}={tier!r}: profile {profile.name} has no such memory; it has {offered}")
+    for tier, work, traffic in (
+        (include.weights, ("mac_dense", *SYNOPS), ("weight_fetches",)),
+        (include.potentials, ("neuron_updates",), ("state_reads_bits", "state_writes_bits")),
+    ):
+        if tier is not None and means.has(*work) and not means.has(*traffic):
+            raise PricingError(
+                f"traffic with {tier} cannot be charged: the ledger holds no {' or '.join(traffic)}; record it again"
+            )
     if profile.scope == "affine" and include.latency is None:
         raise PricingError(
             f"profile {profile.name} is a static power and an energy per event: without the first, the second says "
@@ -95,6 +104,6 @@ def check_included(profile: Profile, include: Included, synops: float) -> None:
             f"{where}, and without a latency nobody knows whether this network runs there; give "
             f"Included(latency=seconds, chips=...) ({point.reason})"
         )
-    rate = synops / include.latency / include.chips
+    rate = float(means.total(*SYNOPS)) / include.latency / include.chips
     if abs(rate / point.synops_per_second - 1) > point.tolerance:
         raise PricingError(f"{where}, but this network runs {rate:.3g} ({point.reason}); take an affine profile")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from spikesim.energy.charges import TERMS, Bill, Side, bill
 from spikesim.energy.included import Included, check_included
 from spikesim.energy.ledger import Ledger
-from spikesim.energy.means import SYNOPS, Quantity, mean_counts
+from spikesim.energy.means import Quantity, mean_counts
 from spikesim.energy.prices import central_prices, with_bits
 from spikesim.energy.profile import Profile
 from spikesim.energy.shapes import LayerShape
@@ -81,7 +81,7 @@ def price(
         184.0
     """
     include = include or Included()
-    check_included(profile, include, float(mean_counts(ledger).total(*SYNOPS)))
+    check_included(profile, include, mean_counts(ledger))
     return itemise(ledger, profile, side or Side(zero_skipping), include, shapes or {}, include.latency)
 
 

@@ -25,6 +25,40 @@ scope = "{inner}"
 citation = "table 1"
 """
 
+MEMORY = """
+[memory.dram]
+value = 1.0
+low = 1.0
+high = 1.0
+unit = "nJ"
+bits = 64
+node_nm = 22
+voltage = "not stated"
+precision = "64-bit access"
+kind = "estimated"
+scope = "per-term"
+citation = "table 2"
+"""
+STATIC = """
+[static.power]
+value = 1.0
+low = 1.0
+high = 1.0
+unit = "mW"
+node_nm = 22
+voltage = 0.8
+precision = "not stated"
+kind = "measured"
+scope = "static"
+citation = "table 3"
+"""
+POINT = """
+[operating_point]
+synops_per_second = 1e6
+tolerance = 0.1
+reason = "measured there"
+"""
+
 
 def text(**changed):
     values = {
@@ -72,6 +106,21 @@ def test_a_users_file_in_another_unit(tmp_path):
         (text().replace('citation = "table 1"', ""), "constants.mac.citation: Field required"),
         (text().replace("schema = 1", "schema = 9"), "schema"),
         (text() + "colour = 3\n", "constants.mac.colour"),
+        (text(kind="from memory"), "constants.mac.kind: Value error, 'from memory' is refused"),
+        (text(inner="static"), "constants.mac.scope"),
+        (text().replace("voltage = 0.8", 'voltage = "low"'), "constants.mac.voltage"),
+        (text() + MEMORY, "weight_bits is missing"),
+        ("weight_bits = 8\n" + text() + MEMORY.replace("bits = 64\n", ""), "memory.dram.bits: Field required"),
+        ("weight_bits = 8\n" + text() + MEMORY.replace("per-term", "all-in"), "memory.dram.scope is 'all-in'"),
+        (text(scope="affine", inner="incremental", constant="synop"), "static.power is missing"),
+        (text(scope="all-in", inner="all-in", constant="synop") + STATIC, "leave static out"),
+        (text() + STATIC.replace('scope = "static"', 'scope = "per-term"'), "static.power.scope"),
+        (text() + "[static]\nclock_hz = 1e6\n", "static.power is missing"),
+        (text() + POINT, "operating_point belongs to all-in figures"),
+        ('model = "lemaire"\n' + text(), "model 'lemaire' needs constants.add, constants.mul, constants.access"),
+        (text() + "[parameters]\nsize = 3\n", "no parameter size"),
+        (text() + "[defaults]\ncolour = 3\n", "defaults.colour"),
+        ("defaults = 3\n" + text(), "defaults must be a table"),
         ("schema = ", "not valid TOML"),
         ("schema = 1\n", "name: Field required"),
     ],
@@ -103,3 +152,43 @@ def test_the_digest_follows_the_contents_only(tmp_path):
     assert load_profile(write(tmp_path, "# a comment\n" + text())).digest == first.digest
     assert load_profile(write(tmp_path, text(value="1.5"))).digest != first.digest
     assert isinstance(first, Profile)
+
+
+def test_defaults_are_shared_and_can_be_overridden(tmp_path):
+    content = """
+schema = 2
+name = "mine"
+title = "a chip"
+scope = "per-term"
+citation = "a paper"
+weight_bits = 4
+[defaults]
+node_nm = 22
+voltage = "not stated"
+precision = "int4"
+kind = "measured"
+scope = "per-term"
+citation = "table 1"
+unit = "fJ"
+[constants.mac]
+value = 3
+low = 3
+high = 3
+[constants.synop]
+value = 1
+low = 1
+high = 1
+unit = "pJ"
+citation = "table 2"
+[memory.sram]
+value = 9
+low = 9
+high = 9
+bits = 32
+"""
+    profile = load_profile(write(tmp_path, content))
+    mac, synop = profile.constants["mac"], profile.constants["synop"]
+    assert (mac.joules, mac.citation, mac.voltage) == (pytest.approx(3e-15), "table 1", "not stated")
+    assert (synop.joules, synop.citation) == (pytest.approx(1e-12), "table 2")
+    assert (profile.memory["sram"].bits, profile.memory["sram"].joules) == (32, pytest.approx(9e-15))
+    assert set(profile.figures()) == {"mac", "synop", "memory.sram"}
