@@ -1,6 +1,7 @@
 """Profiles are data, and a broken one says which field."""
 
 import pytest
+from oracles.near import near
 
 from spikesim.energy import Ledger, load_profile, price, profile_names
 from spikesim.energy.profile import Profile
@@ -87,7 +88,7 @@ def test_every_shipped_profile_is_valid_and_named_after_its_file():
 
 def test_a_users_file_in_another_unit(tmp_path):
     profile = load_profile(write(tmp_path, text(unit="fJ")))
-    assert profile.constants["mac"].joules == pytest.approx(1e-15)
+    assert profile.constants["mac"].joules == near(1e-15)
     assert load_profile(str(tmp_path / "mine.toml")).digest == profile.digest
 
 
@@ -144,7 +145,7 @@ def test_counts_without_a_price_are_listed(tmp_path):
     ledger = Ledger.record(torch.nn.Linear(2, 3), torch.ones(1, 2), input="analog")
     priced = price(ledger, load_profile(write(tmp_path, text())))
     assert priced.unpriced == {"bias_adds": 3}
-    assert priced.total == pytest.approx(6e-12)
+    assert priced.total == near(6e-12)
 
 
 def test_the_digest_follows_the_contents_only(tmp_path):
@@ -188,7 +189,7 @@ bits = 32
 """
     profile = load_profile(write(tmp_path, content))
     mac, synop = profile.constants["mac"], profile.constants["synop"]
-    assert (mac.joules, mac.citation, mac.voltage) == (pytest.approx(3e-15), "table 1", "not stated")
-    assert (synop.joules, synop.citation) == (pytest.approx(1e-12), "table 2")
-    assert (profile.memory["sram"].bits, profile.memory["sram"].joules) == (32, pytest.approx(9e-15))
+    assert (mac.joules, mac.citation, mac.voltage) == (near(3e-15), "table 1", "not stated")
+    assert (synop.joules, synop.citation) == (near(1e-12), "table 2")
+    assert (profile.memory["sram"].bits, profile.memory["sram"].joules) == (32, near(9e-15))
     assert set(profile.figures()) == {"mac", "synop", "memory.sram"}

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from oracles.made_ledgers import spikes_only
+from oracles.near import near
 from torch import nn
 
 from spikesim.energy import Included, Ledger, load_profile, price
@@ -68,7 +69,7 @@ def test_the_sweep_of_truenorth(hertz, milliwatts):
     events = round(1_048_576 * 128 * hertz)
     include = Included(latency=1.0)
     watts = price(spikes_only(events), load_profile("truenorth-affine"), include=include).total
-    assert 1e3 * watts == pytest.approx(milliwatts, abs=0.5)  # bars in whole milliwatts
+    assert 1e3 * watts == near(milliwatts, abs=0.5)  # bars in whole milliwatts
 
 
 def test_what_one_figure_for_all_rates_would_say_of_truenorth():
@@ -92,7 +93,7 @@ def test_the_query_of_pohoiki(synops, millijoules):
 def test_the_resnet18_of_syops():
     """1.82 G multiply-accumulates, as its table rounds them, at 4.6 pJ."""
     counts = spikes_only(0, mac_dense=1_820_000_000)
-    assert 1e3 * price(counts, load_profile("horowitz45-fp32")).total == pytest.approx(8.372)
+    assert 1e3 * price(counts, load_profile("horowitz45-fp32")).total == near(8.372)
 
 
 class Block(nn.Module):
@@ -157,6 +158,6 @@ def test_resnet18(imagenet, share):
     # The published share is that of the convolutions with borders: no shortcuts of one pixel, no classifier.
     bordered = [layer for layer in ledger.layers.values() if layer["mac_dense"] < layer["synapses_padded"]]
     exact, padded = (sum(layer[column] for layer in bordered) for column in ("mac_dense", "synapses_padded"))
-    assert exact / padded == pytest.approx(share, abs=5e-5 if imagenet else 5e-4)
+    assert exact / padded == near(share, abs=5e-5 if imagenet else 5e-4)
     if imagenet:
         assert total["synapses_padded"] == 1_814_073_344
