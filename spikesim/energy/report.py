@@ -58,7 +58,7 @@ class EnergyReport:
         >>> print(report.verdict)
         No spikes: 4.600 nJ per inference dense, 4.600 nJ zero-skipping (horowitz45-fp32).
         >>> report.priced.layers["(root)"]
-        {'mac': 4.6e-10}
+        {'mac': 4.6e-09}
     """
 
     ledger: Ledger
