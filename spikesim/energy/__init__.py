@@ -5,12 +5,14 @@ from spikesim.energy.baselines import relu_twin, time_mean
 from spikesim.energy.breakeven import BreakEven
 from spikesim.energy.columns import COLUMNS
 from spikesim.energy.compare import energy_report
+from spikesim.energy.compat import as_lemaire, as_neurobench, as_syops
 from spikesim.energy.fanout import fan_out
 from spikesim.energy.figures import EnergyConstant, MemoryTier, PowerConstant
 from spikesim.energy.included import Included
 from spikesim.energy.layer_counts import LayerCounts
 from spikesim.energy.ledger import Ledger
 from spikesim.energy.merge import gathered, merged
+from spikesim.energy.meter import Meter
 from spikesim.energy.pricing import TERMS, Priced, price
 from spikesim.energy.profile import Profile, load_profile, profile_names
 from spikesim.energy.quantised import matched_bits
@@ -35,6 +37,7 @@ __all__ = [
     "LayerShape",
     "Ledger",
     "MemoryTier",
+    "Meter",
     "PowerConstant",
     "Priced",
     "Profile",
@@ -42,6 +45,9 @@ __all__ = [
     "Spread",
     "Uncertainty",
     "UpdateMix",
+    "as_lemaire",
+    "as_neurobench",
+    "as_syops",
     "energy_report",
     "energy_rows",
     "fan_out",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from spikesim.energy.crossbar import crossbar_quantities
 from spikesim.energy.included import Included
 from spikesim.energy.lemaire import lemaire_quantities
-from spikesim.energy.means import SYNOPS, Means, Quantity
+from spikesim.energy.means import Means, Quantity
 from spikesim.energy.profile import Profile
-from spikesim.energy.shapes import LayerShape
 from spikesim.errors import PricingError
 
 STATIC = "(static)"  # stands for a layer where power is drawn by none
@@ -90,7 +89,6 @@ def bill(
     means: Means,
     profile: Profile,
     include: Included,
-    shapes: Mapping[str, LayerShape],
     side: Side,
     seconds: float | None,
 ) -> Bill:
@@ -100,24 +98,19 @@ def bill(
         means: counts per inference.
         profile: decides what can be charged.
         include: memory tiers, clock and chips.
-        shapes: of layers with weights, where the profile's model asks for them.
         side: how the network computes.
         seconds: latency for static power, None to leave it out.
 
     Raises:
-        PricingError: the model asks for shapes, or for memory traffic, that were not recorded.
+        PricingError: static power that grows with a clock, and no clock.
     """
     made = Bill()
     modelled: frozenset[str] = frozenset()
     if profile.model != "operations":
-        if not shapes and means.has("mac_dense", *SYNOPS):
-            raise PricingError(
-                f"profile {profile.name} needs the shapes of layers, which a ledger does not hold; use energy_report"
-            )
         quantities = lemaire_quantities if profile.model == "lemaire" else crossbar_quantities
-        for layer, term, constant, quantity in quantities(means, profile.parameters, shapes, side.zero_skipping):
+        for layer, term, constant, quantity in quantities(means, profile.parameters, side.zero_skipping):
             made.charges.append(Charge(layer, term, side.mac(layer) if constant == "mac" else constant, quantity))
-        modelled = frozenset(shapes)
+        modelled = frozenset(means.shapes)
     for layer in means.layers:
         for term, column, constant in _priced_columns(profile, side, layer, layer in modelled):
             count = means.get(layer, column)
@@ -153,7 +146,8 @@ def _priced_columns(profile: Profile, side: Side, layer: str, modelled: bool) ->
             if column == "mac_dense":
                 yield term, "mac_effective" if side.zero_skipping else column, side.mac(layer)
             else:
-                yield term, column, constant
+                # A model without a price of synaptic operations adds where it has no formula, as in attention.
+                yield term, column, "add" if own and constant == "synop" else constant
     if "spike" in profile.constants:
         yield "spikes", "spikes_out", "spike"
 

@@ -13,7 +13,6 @@ from spikesim.energy.included import Included
 from spikesim.energy.ledger import InputKind, Ledger
 from spikesim.energy.profile import Profile, load_profile
 from spikesim.energy.report import EnergyReport
-from spikesim.energy.shapes import watching_shapes
 from spikesim.errors import LedgerError
 from spikesim.nn import Network
 
@@ -69,13 +68,12 @@ def energy_report(
         (96, 'analog_once', 237)
     """
     priced_by = profile if isinstance(profile, Profile) else load_profile(profile)
-    with watching_shapes(network) as shapes:
-        ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict)
-    options: dict[str, Any] = {"include": include or Included(), "shapes": shapes, "seed": seed}
+    ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict)
+    options: dict[str, Any] = {"include": include or Included(), "seed": seed}
     if not isinstance(network, Network):
         if ann is not None:
             raise LedgerError("a plain ANN is its own baseline; leave ann out, or give a spikesim.nn.Network")
-        itself = EnergyReport(ledger, ledger, "the network itself", priced_by, source, ann_shapes=shapes, **options)
+        itself = EnergyReport(ledger, ledger, "the network itself", priced_by, source, **options)
         return _checked(itself, strict)
     if ann_input is None:
         ann_input = _static(network, x, mask)
@@ -85,13 +83,12 @@ def energy_report(
         baseline, name = relu_twin(network), "ReLU twin of the network (not trained as an ANN)"
     if isinstance(baseline, Network) and baseline.encoder is None:
         ann_input = ann_input.unsqueeze(0)
-    with watching_shapes(baseline) as ann_shapes:
-        ann_ledger = Ledger.record(baseline, ann_input, input="analog", strict=strict)
+    ann_ledger = Ledger.record(baseline, ann_input, input="analog", strict=strict)
     if ann_ledger.samples != ledger.samples:
         raise LedgerError(
             f"the ANN ran on {ann_ledger.samples} samples and the network on {ledger.samples}; give both the same"
         )
-    report = EnergyReport(ledger, ann_ledger, name, priced_by, source, ann_shapes=ann_shapes, **options)
+    report = EnergyReport(ledger, ann_ledger, name, priced_by, source, **options)
     return _checked(report, strict)
 
 

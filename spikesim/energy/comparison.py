@@ -11,7 +11,6 @@ from spikesim.energy.means import Means, Quantity
 from spikesim.energy.prices import with_bits
 from spikesim.energy.pricing import total_of
 from spikesim.energy.profile import Profile
-from spikesim.energy.shapes import LayerShape
 
 # Baseline -> (its name in a sentence, what of the network it is compared with).
 BASELINES: dict[str, tuple[str, str]] = {
@@ -28,21 +27,17 @@ class Setting:
     Args:
         profile: which constants exist.
         include: optional terms.
-        shapes: of the network's layers.
-        ann_shapes: of the ANN's.
         matched: how the capacity-matched network computes.
     """
 
     profile: Profile
     include: Included
-    shapes: Mapping[str, LayerShape]
-    ann_shapes: Mapping[str, LayerShape]
     matched: Side
 
     def network(self, means: Means, prices: Mapping[str, Quantity]) -> dict[str, Quantity]:
         """Joules per inference of the network, its analog layers dense or skipping zeros."""
         return {
-            name: self._total(means, prices, self.shapes, side, self.include.latency)
+            name: self._total(means, prices, side, self.include.latency)
             for name, side in (("network", Side()), ("network_zero_skipping", Side(zero_skipping=True)))
         }
 
@@ -52,23 +47,22 @@ class Setting:
             return dict.fromkeys(BASELINES, 0.0)
         sides = {"dense_ann": Side(), "zero_skipping_ann": Side(zero_skipping=True), "capacity_matched": self.matched}
         seconds = self.include.seconds_of_baseline
-        return {name: self._total(means, prices, self.ann_shapes, side, seconds) for name, side in sides.items()}
+        return {name: self._total(means, prices, side, seconds) for name, side in sides.items()}
 
     def used(self, network: Means, ann: Means) -> set[str]:
         """Constants of the profile that either side is charged with."""
         seconds = self.include.seconds_of_baseline
-        made = [bill(network, self.profile, self.include, self.shapes, Side(), self.include.latency)]
+        made = [bill(network, self.profile, self.include, Side(), self.include.latency)]
         if self.profile.has_baseline:
-            made.append(bill(ann, self.profile, self.include, self.ann_shapes, Side(), seconds))
+            made.append(bill(ann, self.profile, self.include, Side(), seconds))
         return {charge.constant for one in made for charge in one.charges}
 
     def _total(
         self,
         means: Means,
         prices: Mapping[str, Quantity],
-        shapes: Mapping[str, LayerShape],
         side: Side,
         seconds: float | None,
     ) -> Quantity:
         known = prices if side.bits is None else with_bits(prices, side.bits)
-        return total_of(bill(means, self.profile, self.include, shapes, side, seconds), known)
+        return total_of(bill(means, self.profile, self.include, side, seconds), known)

@@ -10,6 +10,7 @@ import torch
 from spikesim.energy.checks import INPUT, Checks
 from spikesim.energy.edges import Edge, EdgeTable
 from spikesim.energy.fanout import FanOuts
+from spikesim.energy.geometry import Geometry
 from spikesim.energy.layout import Layout
 from spikesim.energy.tally import Tally, tally
 
@@ -23,6 +24,7 @@ class Seen:
     pieces: dict[str, list[torch.Tensor]] = field(default_factory=lambda: defaultdict(list))
     once: bool = False
     state_bytes: int = 0
+    geometry: Geometry | None = None
 
 
 class Counting:

@@ -13,6 +13,7 @@ from spikesim.energy.conventions import conventions
 from spikesim.energy.profile import Profile
 from spikesim.energy.quantised import VALIDITY
 from spikesim.energy.reference import load_reference, reference_names
+from spikesim.energy.shapes import layer_shapes
 
 if TYPE_CHECKING:
     from spikesim.energy.report import EnergyReport
@@ -70,8 +71,8 @@ def document(report: EnergyReport) -> dict[str, Any]:
         "ledger": report.ledger.to_dict(),
         "ann_ledger": report.ann_ledger.to_dict(),
         "shapes": {
-            "network": {name: shape.to_dict() for name, shape in report.shapes.items()},
-            "ann": {name: shape.to_dict() for name, shape in report.ann_shapes.items()},
+            "network": {name: shape.to_dict() for name, shape in layer_shapes(report.ledger).items()},
+            "ann": {name: shape.to_dict() for name, shape in layer_shapes(report.ann_ledger).items()},
         },
     }
 

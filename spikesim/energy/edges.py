@@ -125,7 +125,7 @@ class EdgeTable:
     def doubt(self, tensor: torch.Tensor) -> None:
         """Note that something was written to the storage of a tensor."""
         for table in (self._sound, self._tallies):
-            table.pop(tensor.untyped_storage()._cdata, None)  # type: ignore[attr-defined]
+            table.pop(tensor.untyped_storage()._cdata, None)
 
     def tally(self, tensor: torch.Tensor, edge: Edge) -> Tally | None:
         """What was counted of a tensor before, if nothing was written to it since."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from spikesim.energy.columns import COLUMNS
+from spikesim.energy.geometry import Geometry
 from spikesim.errors import LedgerError
 
 
@@ -27,6 +28,7 @@ class LayerCounts:
         weights: those of them that connect two neurons: biases and norms left out.
         zero_weights: weights that are zero.
         state_bytes: bytes of the states of its neurons, for one sample.
+        geometry: sizes of a convolution or linear layer that ran in it, if any did.
 
     Example:
         >>> import torch
@@ -51,6 +53,7 @@ class LayerCounts:
     weights: int = 0
     zero_weights: int = 0
     state_bytes: int = 0
+    geometry: Geometry | None = None
 
     def __getitem__(self, column: str) -> int:
         """Total of a column over the time steps."""

@@ -41,10 +41,15 @@ class Layout:
     def constant(self, total: int, once: bool, layer: str) -> torch.Tensor:
         """Spread a data-independent ``total`` (over all rows of one call) evenly, int64 ``[T, N]``.
 
+        Returns:
+            ``[T, N]``; ``[1]`` where there is one step and its samples cannot be told apart.
+
         Raises:
             LedgerError: the total is not the same for every row.
         """
         rows = self.samples if once else self.rows
+        if total % rows and self.timesteps == 1 and self.mask is None:
+            return torch.tensor([total])  # over samples, as in the mean of a batch: of no sample in particular
         if total % rows:
             raise LedgerError(
                 f"layer {layer!r}: {total} operations do not divide over {rows} rows "

@@ -153,6 +153,24 @@ class Ledger:
 
         return merged([self, other])
 
+    def as_neurobench(self) -> dict[str, float]:
+        """NeuroBench's metrics; see :func:`spikesim.energy.as_neurobench`."""
+        from spikesim.energy.compat import as_neurobench
+
+        return as_neurobench(self)
+
+    def as_syops(self) -> dict[str, float]:
+        """ACs and MACs as syops counts them; see :func:`spikesim.energy.as_syops`."""
+        from spikesim.energy.compat import as_syops
+
+        return as_syops(self)
+
+    def as_lemaire(self) -> dict[str, dict[str, float]]:
+        """Operations and accesses by Lemaire's formulas; see :func:`spikesim.energy.as_lemaire`."""
+        from spikesim.energy.compat import as_lemaire
+
+        return as_lemaire(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON."""
         return {

@@ -7,7 +7,6 @@ zeros is not in the paper: here a zero saves its multiplication and the read of 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 from spikesim.energy.means import EVENTS, Means, Quantity
@@ -16,25 +15,22 @@ from spikesim.energy.shapes import LayerShape
 Entry = tuple[str, str, str, Quantity]
 
 
-def lemaire_quantities(
-    means: Means, parameters: Mapping[str, float], shapes: Mapping[str, LayerShape], zero_skipping: bool
-) -> Iterator[Entry]:
+def lemaire_quantities(means: Means, parameters: Mapping[str, float], zero_skipping: bool) -> Iterator[Entry]:
     """List (layer, term, constant, quantity per inference).
 
     Args:
         means: counts per inference.
         parameters: "bits" of a memory word and "fifo", words of an event queue.
-        shapes: of the layers with weights; others are not the model's.
         zero_skipping: whether multiplications with zero are skipped.
     """
     bits, fifo = parameters["bits"], parameters["fifo"]
     spiking = means.spikes
     for name in means.layers:
-        if name not in shapes:
+        if name not in means.shapes:
             if "neuron_updates" in means.layers[name]:
                 yield from _neuron(name, means, bits, fifo)
             continue
-        shape = shapes[name]
+        shape = means.shapes[name]
         if spiking and means.inputs[name] - {"analog"}:
             yield from _spiking(name, shape, means.get(name, *EVENTS), means.steps, bits, fifo)
         else:
@@ -43,38 +39,41 @@ def lemaire_quantities(
             yield from _formal(name, shape, runs, share, bits, writes=not spiking)
         if spiking and "analog" in means.inputs[name]:
             # A current that is added to every potential at every step.
-            yield from _access(name, "state memory", 2 * means.steps * shape.outputs, shape.outputs, bits)
-            yield name, "bias", "add", means.steps * shape.outputs
+            sizes = shape.geometry
+            yield from _access(name, "state memory", 2 * means.steps * sizes.outputs, sizes.outputs, bits)
+            yield name, "bias", "add", means.steps * sizes.outputs
 
 
 def _formal(name: str, shape: LayerShape, runs: float, share: Quantity, bits: float, writes: bool) -> Iterator[Entry]:
     products = runs * shape.positions * shape.weights
-    conv = bool(shape.kernel)
-    yield from _access(name, "input memory", products if conv else runs * shape.inputs, shape.inputs, bits)  # 3, 4
+    sizes = shape.geometry
+    conv = bool(sizes.kernel)
+    yield from _access(name, "input memory", products if conv else runs * sizes.inputs, sizes.inputs, bits)  # 3, 4
     yield from _access(name, "weight memory", products * share, shape.weights, bits)  # 6.1f, 6.2f
     if writes:
-        yield from _access(name, "input memory", runs * shape.outputs, shape.outputs, bits)  # 11, 12
+        yield from _access(name, "input memory", runs * sizes.outputs, sizes.outputs, bits)  # 11, 12
     yield name, "mac", "mac", products * share
     if shape.bias:
-        yield from _access(name, "weight memory", runs * shape.outputs, shape.channels_out, bits)  # 6.1s
-        yield name, "bias", "add", runs * shape.outputs
-    addresses = shape.inputs + shape.outputs + shape.channels_out * shape.area if conv else products / runs
+        yield from _access(name, "weight memory", runs * sizes.outputs, sizes.channels_out, bits)  # 6.1s
+        yield name, "bias", "add", runs * sizes.outputs
+    addresses = sizes.inputs + sizes.outputs + sizes.channels_out * sizes.area if conv else products / runs
     yield name, "addressing", "add", runs * addresses  # 16.1, 17.1
 
 
 def _spiking(name: str, shape: LayerShape, events: Quantity, steps: float, bits: float, fifo: float) -> Iterator[Entry]:
-    met, conv = events * shape.fan_out, bool(shape.kernel)
+    sizes, met = shape.geometry, events * shape.fan_out
+    conv = bool(sizes.kernel)
     yield from _access(name, "input memory", events, fifo, bits)  # 5
     yield from _access(name, "weight memory", met, shape.weights, bits)  # 7f, 8f
     if shape.bias:
-        yield from _access(name, "weight memory", steps * shape.outputs, shape.channels_out, bits)  # 7s, 8s
-    yield from _access(name, "state memory", 2 * (met + steps * shape.outputs), shape.outputs, bits)  # 9, 10, 14, 15
-    reached = math.prod(math.ceil(k / s) for k, s in zip(shape.kernel, shape.stride)) / shape.area
+        yield from _access(name, "weight memory", steps * sizes.outputs, sizes.channels_out, bits)  # 7s, 8s
+    yield from _access(name, "state memory", 2 * (met + steps * sizes.outputs), sizes.outputs, bits)  # 9, 10, 14, 15
+    reached = sizes.strided_area / sizes.area
     yield name, "synops", "add", met * reached  # 1.4, 2.4
-    yield name, "bias", "add", steps * shape.outputs
+    yield name, "bias", "add", steps * sizes.outputs
     if conv:
         yield name, "addressing", "mac", 2 * events  # 16.2
-        yield name, "addressing", "add", events * shape.area  # 16.3
+        yield name, "addressing", "add", events * sizes.area  # 16.3
     else:
         yield name, "addressing", "add", met  # 17.2
 

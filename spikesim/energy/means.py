@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from spikesim.energy.columns import EVENT_KINDS
 from spikesim.energy.layer_counts import LayerCounts
 from spikesim.energy.ledger import Ledger
+from spikesim.energy.shapes import LayerShape, layer_shapes
 from spikesim.errors import LedgerError
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +29,7 @@ class Means:
         layers: layer -> column -> counts per inference; a column that is absent is 0.
         inputs: layer -> kinds of its inputs.
         once: layers that ran once for all time steps.
+        shapes: of the layers with weights.
 
     Example:
         >>> import torch
@@ -42,6 +44,7 @@ class Means:
     layers: Mapping[str, Mapping[str, Quantity]]
     inputs: Mapping[str, frozenset[str]]
     once: frozenset[str]
+    shapes: Mapping[str, LayerShape]
 
     def get(self, layer: str, *columns: str) -> Quantity:
         """Sum of columns of one layer."""
@@ -76,7 +79,7 @@ class Means:
             if "neuron_updates" not in counts:
                 silent |= {"state_reads_bits", "state_writes_bits"}  # each of a synaptic operation
             layers[name] = {column: count for column, count in counts.items() if column not in silent}
-        return Means(self.steps, layers, self.inputs, self.once)
+        return replace(self, layers=layers)
 
 
 def mean_counts(ledger: Ledger) -> Means:
@@ -128,4 +131,5 @@ def _means(ledger: Ledger, layers: Mapping[str, Mapping[str, Quantity]]) -> Mean
         layers,
         {name: layer.inputs for name, layer in ledger.layers.items()},
         frozenset(name for name, layer in ledger.layers.items() if layer.once),
+        layer_shapes(ledger),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -50,7 +51,7 @@ def merged(ledgers: Sequence[Ledger]) -> Ledger:
     )
 
 
-def gathered(ledger: Ledger, group: object = None) -> Ledger:
+def gathered(ledger: Ledger, group: Any = None) -> Ledger:
     """The ledger of all processes of a ``torch.distributed`` group, the same in each, samples in the order of ranks.
 
     A sampler that fills the last batch up with repeated samples has them counted twice: leave it off
@@ -73,8 +74,8 @@ def gathered(ledger: Ledger, group: object = None) -> Ledger:
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()):
         return ledger
-    parts: list[Ledger | None] = [None] * distributed.get_world_size(group)  # type: ignore[arg-type]
-    distributed.all_gather_object(parts, ledger, group=group)  # type: ignore[arg-type]
+    parts: list[Ledger | None] = [None] * distributed.get_world_size(group)
+    distributed.all_gather_object(parts, ledger, group=group)
     return merged([part for part in parts if part is not None])
 
 

@@ -11,7 +11,6 @@ from spikesim.energy.ledger import Ledger
 from spikesim.energy.means import Quantity, mean_counts
 from spikesim.energy.prices import central_prices, with_bits
 from spikesim.energy.profile import Profile
-from spikesim.energy.shapes import LayerShape
 
 __all__ = ["TERMS", "Priced", "itemise", "price", "total_of"]
 
@@ -54,7 +53,6 @@ def price(
     *,
     zero_skipping: bool = False,
     include: Included | None = None,
-    shapes: Mapping[str, LayerShape] | None = None,
     side: Side | None = None,
 ) -> Priced:
     """Price a ledger.
@@ -64,7 +62,6 @@ def price(
         profile: energies of the operations.
         zero_skipping: charge only the multiply-accumulates whose input is not zero.
         include: memory traffic and static power; by default none.
-        shapes: of the layers with weights, for profiles whose model asks for them.
         side: how the network computes, in more detail than ``zero_skipping``, which it replaces.
 
     Returns:
@@ -82,7 +79,7 @@ def price(
     """
     include = include or Included()
     check_included(profile, include, mean_counts(ledger))
-    return itemise(ledger, profile, side or Side(zero_skipping), include, shapes or {}, include.latency)
+    return itemise(ledger, profile, side or Side(zero_skipping), include, include.latency)
 
 
 def itemise(
@@ -90,7 +87,6 @@ def itemise(
     profile: Profile,
     side: Side,
     include: Included,
-    shapes: Mapping[str, LayerShape],
     seconds: float | None,
 ) -> Priced:
     """Price a ledger without asking whether the profile may be applied; baselines do not run where the network runs.
@@ -100,13 +96,12 @@ def itemise(
         profile: energies of the operations.
         side: how the network computes.
         include: memory tiers, clock and chips.
-        shapes: of the layers with weights.
         seconds: latency for static power, None to leave it out.
     """
     prices = central_prices(profile)
     if side.bits is not None:
         prices = with_bits(prices, side.bits)
-    made = bill(mean_counts(ledger), profile, include, shapes, side, seconds)
+    made = bill(mean_counts(ledger), profile, include, side, seconds)
     layers: dict[str, dict[str, float]] = {name: {} for name in ledger.layers}
     for charge in made.charges:
         terms = layers.setdefault(charge.layer, {})

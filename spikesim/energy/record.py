@@ -90,7 +90,7 @@ def _run(network: nn.Module, x: Any, mask: torch.Tensor | None) -> Any:
 
 def _require_constant(tensors: Sequence[torch.Tensor], layout: Layout) -> None:
     for tensor in tensors:
-        steps = tensor.unflatten(0, (layout.timesteps, layout.samples))
+        steps = tensor.reshape(layout.timesteps, layout.samples, *tensor.shape[1:])
         if not bool((steps == steps[:1]).all()):
             raise LedgerError(
                 "input='analog_once' says that the input does not change over time, but it does; declare it as "
@@ -209,5 +209,11 @@ def _layer_counts(seen: Seen, layout: Layout, module: nn.Module | None) -> Layer
         else:
             counts[column] = torch.stack([(p.sum(1) if p.dim() == 2 else p).cpu() for p in pieces]).sum(0)
     return LayerCounts(
-        frozenset(seen.operations), frozenset(seen.inputs), seen.once, counts, tables, **attributes(module, seen)
+        frozenset(seen.operations),
+        frozenset(seen.inputs),
+        seen.once,
+        counts,
+        tables,
+        geometry=seen.geometry,
+        **attributes(module, seen),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,6 @@ from spikesim.energy.pricing import Priced, itemise, price
 from spikesim.energy.profile import Profile
 from spikesim.energy.quantised import departures, matched_side
 from spikesim.energy.rows import EnergyRow, energy_rows, partners
-from spikesim.energy.shapes import LayerShape
 from spikesim.energy.uncertainty import Uncertainty, spread_of
 from spikesim.viz import write_text
 
@@ -44,8 +42,6 @@ class EnergyReport:
         profile: the prices.
         source: where the input comes from, in words; energies hold for such inputs only.
         include: memory traffic and static power, where the user said how.
-        shapes: of the network's layers with weights.
-        ann_shapes: of the ANN's.
         seed: of the resamplings and draws.
 
     Raises:
@@ -67,8 +63,6 @@ class EnergyReport:
     profile: Profile
     source: str | None = None
     include: Included = field(default_factory=Included)
-    shapes: Mapping[str, LayerShape] = field(default_factory=dict)
-    ann_shapes: Mapping[str, LayerShape] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -77,7 +71,7 @@ class EnergyReport:
     @cached_property
     def priced(self) -> Priced:
         """The network: analog layers dense."""
-        return price(self.ledger, self.profile, include=self.include, shapes=self.shapes)
+        return price(self.ledger, self.profile, include=self.include)
 
     @cached_property
     def matched(self) -> Side:
@@ -87,7 +81,7 @@ class EnergyReport:
     @cached_property
     def setting(self) -> Setting:
         """Everything but counts and prices."""
-        return Setting(self.profile, self.include, self.shapes, self.ann_shapes, self.matched)
+        return Setting(self.profile, self.include, self.matched)
 
     @cached_property
     def energies(self) -> dict[str, float]:
@@ -195,7 +189,7 @@ class EnergyReport:
         listed: list[dict[str, Any]] = []
         sides = [("network", self.ledger, self.priced)]
         if self.profile.has_baseline:
-            ann = itemise(self.ann_ledger, self.profile, Side(), self.include, self.ann_shapes, None)
+            ann = itemise(self.ann_ledger, self.profile, Side(), self.include, None)
             sides.append(("ann", self.ann_ledger, ann))
         for whose, ledger, priced in sides:
             for (layer, operation), results in ledger.unpriced.items():

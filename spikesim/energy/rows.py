@@ -71,9 +71,8 @@ def energy_rows(report: EnergyReport) -> list[EnergyRow]:
         if not own_side and not report.profile.has_baseline:
             energies[column] = {}
             continue
-        counted, shapes = (ledger, report.shapes) if own_side else (ann, report.ann_shapes)
         seconds = report.include.latency if own_side else report.include.seconds_of_baseline
-        priced = itemise(counted, report.profile, side, report.include, shapes, seconds)
+        priced = itemise(ledger if own_side else ann, report.profile, side, report.include, seconds)
         energies[column] = {_key(name): priced.layer(name) for name in priced.layers}
     names = {_key(name): name for name in ledger.layers}
     keys = dict.fromkeys([*energies["network"], *energies["dense_ann"]])

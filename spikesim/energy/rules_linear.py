@@ -10,7 +10,9 @@ import torch
 
 from spikesim.energy.edges import Edge
 from spikesim.energy.fanout import spatial_fan_out
+from spikesim.energy.geometry import Geometry
 from spikesim.energy.layout import exact_sum
+from spikesim.energy.reach import reached
 from spikesim.energy.rules_neuron import charge_accumulators
 from spikesim.energy.rules_shape import first_activation, viewed_axis
 from spikesim.energy.tally import Tally
@@ -58,8 +60,12 @@ def _convolution(recorder: Recorder, op: Op) -> list[Edge]:
         work = recorder.per_row(Tally(places, counted.messages).through(_crop(spatial, pad)) * per_group, edge)
         arrived = recorder.per_row(places.sum(1, dtype=torch.int64), edge)
     _charge(recorder, edge, arrived, work, live, in_range, padded, op.out)
+    rows = recorder.layout.samples if edge.once else recorder.layout.rows
+    recorder.layers[recorder.layer].geometry = Geometry(
+        x.numel() // rows, op.out.numel() // rows, x.shape[1], op.out.shape[1], kernel, stride
+    )
     if edge.is_spikes:
-        recorder.add("driven_neurons", recorder.per_step(_driven(recorder, x, edge, weight, how), edge))
+        recorder.add("driven_neurons", recorder.per_row(_driven(recorder, x, edge, weight, op.out, how), edge))
     if bias is not None:
         recorder.constant("bias_adds", op.out.numel(), edge)
     return [edge.analog(edge.axis)]
@@ -69,26 +75,27 @@ def _weighted(recorder: Recorder, events: torch.Tensor, fan: torch.Tensor, edge:
     """Events times the connections of their place, per step; a few rows at a time, since the products are wide."""
     if edge.axis != 0 or events.shape[0] <= _CHUNK:
         return recorder.per_step(events * fan, edge)
-    parts = [exact_sum(part * fan, list(range(1, part.dim()))) for part in events.split(_CHUNK)]
+    parts = [exact_sum(part * fan, list(range(1, part.dim()))) for part in torch.split(events, _CHUNK)]
     return recorder.per_row(torch.cat(parts), edge)
 
 
-def _driven(recorder: Recorder, x: torch.Tensor, edge: Edge, weight: torch.Tensor, how: Any) -> torch.Tensor:
-    """Outputs of a convolution that at least one event reaches, ``[rows, ...]``."""
+def _driven(
+    recorder: Recorder, x: torch.Tensor, edge: Edge, weight: torch.Tensor, out: torch.Tensor, how: Any
+) -> torch.Tensor:
+    """Outputs of a convolution that at least one event reaches, ``[rows]``."""
     groups, outputs = how[-1], weight.shape[1] if how[3] else weight.shape[0] // how[-1]
     counted = recorder.tally(x, edge)
     if recorder.pruned:
         arrives, mask, each = (recorder.events(x, edge) != 0).float(), (weight != 0).float(), 1
     elif groups == 1 and counted is not None:
-        # Every channel of an output sees every channel of the input: one channel stands for all.
-        arrives = (counted.places > 0).float().view(x.shape[0], 1, *x.shape[2:])
-        mask, each = torch.ones((1, 1, *weight.shape[2:]), device=x.device), outputs
+        # Every channel of an output sees every channel of the input.
+        return reached(counted.places, x.shape[2:], out.shape[2:], weight.shape[2:], how) * outputs
     else:
-        grouped = (recorder.events(x, edge) != 0).unflatten(1, (groups, -1))
+        grouped = (recorder.events(x, edge) != 0).reshape(x.shape[0], groups, -1, *x.shape[2:])
         arrives = grouped.any(2).float()
         mask, each = torch.ones((groups, 1, *weight.shape[2:]), device=x.device), outputs
-    reached = torch.ops.aten.convolution(arrives, mask, None, *how)
-    return exact_sum(reached > 0.5, list(range(1, reached.dim()))) * each
+    touched = torch.ops.aten.convolution(arrives, mask, None, *how)
+    return exact_sum(touched > 0.5, list(range(1, touched.dim()))) * each
 
 
 def _crop(counts: torch.Tensor, pad: Sequence[int]) -> torch.Tensor:
@@ -167,6 +174,10 @@ def _product(recorder: Recorder, op: Op, a: torch.Tensor, b: torch.Tensor) -> Ed
         arrived, live = recorder.per_row(counted.rows, edge), connections
         work = arrived * weights.shape[along]
     _charge(recorder, edge, arrived, work, live, connections, connections, op.out)
+    rows = recorder.layout.samples if edge.once else recorder.layout.rows
+    recorder.layers[recorder.layer].geometry = Geometry(
+        values.numel() // rows, op.out.numel() // rows, a.shape[-1] if values is a else b.shape[-2], op.out.shape[-1]
+    )
     if edge.is_spikes:
         recorder.add("driven_neurons", _reached(recorder, a, b, values, edge))
     contracted = last if first is not None else b.dim() - 2
@@ -177,7 +188,7 @@ def _reached(recorder: Recorder, a: torch.Tensor, b: torch.Tensor, values: torch
     """Outputs of a matrix product that at least one event reaches, per step."""
     counted = recorder.tally(values, edge)
     if counted is not None and values is a and a.dim() == 2 and not recorder.pruned:
-        return recorder.per_row((counted.messages > 0).to(torch.int64), edge) * b.shape[-1]
+        return recorder.per_row((counted.rows > 0).to(torch.int64), edge) * b.shape[-1]
     arrives = recorder.events(values, edge) != 0
     if recorder.pruned:
         left = (arrives if values is a else a != 0).float()

@@ -39,7 +39,7 @@ def charge_neuron(recorder: Recorder, neuron: Neuron, x: torch.Tensor, out: torc
     spikes = torch.zeros_like(updates)
     if edge.is_spikes:
         counted = recorder.tally(out, edge)
-        if counted is None:  # nothing was emitted, or more than a kernel adds up
+        if counted is None or counted.messages is None:  # nothing was emitted, or more than a kernel adds up
             events = recorder.events(out, edge)
             spikes, messages = recorder.per_step(events, edge), recorder.per_step(events != 0, edge)
         else:

@@ -48,8 +48,10 @@ def _elementwise(recorder: Recorder, op: Op) -> list[Edge]:
     if op.name in _ACTIVATIONS and isinstance(out, torch.Tensor):
         recorder.constant("activations", out.numel(), edge)
         counted = recorder.tally(out, result)
-        fires = recorder.per_step(out != 0, result) if counted is None else recorder.per_row(counted.messages, result)
-        recorder.add("activations_nonzero", fires)
+        if counted is None or counted.messages is None:
+            recorder.add("activations_nonzero", recorder.per_step(out != 0, result))
+        else:
+            recorder.add("activations_nonzero", recorder.per_row(counted.messages, result))
     return [result]
 
 

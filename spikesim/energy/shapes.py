@@ -1,107 +1,64 @@
-"""Shapes of the layers with weights, for energy models that ask for more than counts."""
+"""Layers with weights as energy models see them that ask for more than counts."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-from torch import nn
-
-from spikesim.nn import Network
+from spikesim.energy.geometry import Geometry
+from spikesim.energy.layer_counts import LayerCounts
+from spikesim.energy.ledger import Ledger
 
 
 @dataclass(frozen=True)
 class LayerShape:
-    """A convolution or linear layer as an energy model sees it, per sample and step.
+    """A convolution or linear layer, per sample and step.
 
     Args:
-        inputs: values that it reads.
-        outputs: values that it writes.
-        channels_in: input channels or features.
-        channels_out: output channels or features.
-        kernel: kernel size, empty for a linear layer.
-        stride: its stride, of as many numbers.
+        geometry: its sizes.
         weights: number of weights.
-        bias: whether it has a bias.
+        bias: whether it adds a bias.
 
     Example:
         >>> import torch
-        >>> from spikesim.energy.shapes import watching_shapes
-        >>> conv = torch.nn.Conv2d(2, 4, 3)
-        >>> with watching_shapes(conv) as shapes:
-        ...     _ = conv(torch.zeros(1, 2, 6, 6))
-        >>> shapes["(root)"].outputs, shapes["(root)"].positions, shapes["(root)"].fan_out
-        (64, 16, 36.0)
+        >>> from spikesim.energy import Ledger
+        >>> from spikesim.energy.shapes import layer_shapes
+        >>> conv = torch.nn.Conv2d(2, 4, 3, groups=2)
+        >>> shape = layer_shapes(Ledger.record(conv, torch.ones(1, 2, 6, 6), input="analog"))["(root)"]
+        >>> shape.positions, shape.weights, shape.fan_out, shape.bias
+        (16, 36, 18.0, True)
     """
 
-    inputs: int
-    outputs: int
-    channels_in: int
-    channels_out: int
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
+    geometry: Geometry
     weights: int
     bias: bool
 
     @property
     def positions(self) -> int:
         """Places at which the kernel is applied."""
-        return self.outputs // self.channels_out
-
-    @property
-    def area(self) -> int:
-        """Weights of one kernel plane; 1 for a linear layer."""
-        return math.prod(self.kernel)
+        return self.geometry.outputs // self.geometry.channels_out
 
     @property
     def fan_out(self) -> float:
         """Weights that meet one input value, borders and stride ignored."""
-        return self.weights / self.channels_in
+        return self.weights / self.geometry.channels_in
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return asdict(self)
+        return {**asdict(self.geometry), "weights": self.weights, "bias": self.bias}
 
 
-@contextmanager
-def watching_shapes(network: nn.Module) -> Iterator[dict[str, LayerShape]]:
-    """Note the shapes of convolutions and linear layers while the network runs.
-
-    Args:
-        network: a ``Network`` or any module.
-
-    Yields:
-        Shapes by the names that a ledger uses; filled as layers run. A layer that runs twice counts twice.
-    """
-    root = network.module if isinstance(network, Network) else network
-    shapes: dict[str, LayerShape] = {}
-    with ExitStack() as stack:
-        for name, module in root.named_modules():
-            if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)):
-                stack.callback(module.register_forward_hook(_note(shapes, name or "(root)")).remove)
-        yield shapes
+def layer_shapes(ledger: Ledger) -> dict[str, LayerShape]:
+    """Shapes of the layers with weights, by name."""
+    shapes = {name: _shape(layer) for name, layer in ledger.layers.items()}
+    return {name: shape for name, shape in shapes.items() if shape is not None}
 
 
-def _note(shapes: dict[str, LayerShape], name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-    def note(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
-        x, weight = args[0] if args else None, module.weight
-        if not (isinstance(x, torch.Tensor) and isinstance(out, torch.Tensor) and isinstance(weight, torch.Tensor)):
-            return
-        conv, earlier = weight.dim() > 2, shapes.get(name)
-        axis = 1 if conv else -1
-        shapes[name] = LayerShape(
-            math.prod(x.shape[1:]) + (earlier.inputs if earlier else 0),
-            math.prod(out.shape[1:]) + (earlier.outputs if earlier else 0),
-            x.shape[axis],
-            out.shape[axis],
-            tuple(weight.shape[2:]),
-            tuple(getattr(module, "stride", ())),
-            weight.numel(),
-            module.bias is not None,
-        )
-
-    return note
+def _shape(layer: LayerCounts) -> LayerShape | None:
+    sizes = layer.geometry
+    if sizes is None:
+        return None
+    # Weights that are no parameters of the layer itself (a functional call) are those of a layer without groups.
+    weights = layer.weights or sizes.channels_in * sizes.channels_out * math.prod(sizes.kernel)
+    return LayerShape(sizes, weights, layer["bias_adds"] > 0)

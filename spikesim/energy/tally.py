@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -23,12 +24,12 @@ class Tally:
 
     Args:
         places: whole numbers ``[rows, positions]``, summed over channels.
-        messages: values that are not zero, int64 ``[rows]``.
+        messages: values that are not zero, int64 ``[rows]``; None where only the map is known.
         illegal: whether a value breaks the declared type, a bool scalar; None if that was not asked.
     """
 
     places: torch.Tensor
-    messages: torch.Tensor
+    messages: torch.Tensor | None
     illegal: torch.Tensor | None = None
 
     @property
@@ -123,9 +124,8 @@ def _by_kernel(values: torch.Tensor, edge: Edge, check: bool) -> Tally | None:
     status = torch.empty(rows, dtype=torch.uint8)
     sizes = (rows, channels, positions, inner)
     bounds = (mode, *map(flat.numpy().dtype.type, (edge.scale, low, high, limit, TOLERANCE)))
-    run_blocks(
-        kernels.TALLY, (flat.numpy(), *sizes, *bounds, places.numpy(), messages.numpy(), status.numpy()), flat.numel()
-    )
+    arrays: Any = (flat.numpy(), *sizes, *bounds, places.numpy(), messages.numpy(), status.numpy())
+    run_blocks(kernels.TALLY, arrays, flat.numel())
     worst = int(status.max())
     if worst & kernels.LARGE:
         return None

@@ -142,7 +142,7 @@ def _evaluate(setting: Setting, own: Means, theirs: Means, prices: Mapping[str, 
 
 def _by_layer(setting: Setting, own: Means, prices: Mapping[str, Quantity]) -> dict[str, Quantity]:
     layers: dict[str, Quantity] = {}
-    made = bill(own, setting.profile, setting.include, setting.shapes, Side(), setting.include.latency)
+    made = bill(own, setting.profile, setting.include, Side(), setting.include.latency)
     for charge in made.charges:
         layers[charge.layer] = layers.get(charge.layer, 0.0) + charge.quantity * prices[charge.constant]
     return layers

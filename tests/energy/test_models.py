@@ -7,7 +7,6 @@ from oracles.near import near
 from torch import nn
 
 from spikesim.energy import Included, energy_report, load_profile
-from spikesim.energy.shapes import watching_shapes
 from spikesim.neurons import IF, LIF
 from spikesim.nn import Constant, Mean, Network
 
@@ -89,17 +88,6 @@ def test_many_crossbars():
     report = energy_report(wide, torch.rand(1, 65, 4, 4), input="analog", profile="spikesim65")
     assert 1e12 * report.energy == near(oracle.crossbars(65, 130, 3, 4, 1), rel=1e-12)
     assert 1e12 * report.energy == near(6 * oracle.crossbars(64, 64, 3, 4, 1), rel=1e-12)
-
-
-def test_groups_meet_fewer_weights():
-    conv = nn.Conv1d(4, 8, 3, groups=2)
-    with watching_shapes(conv) as shapes:
-        conv(torch.zeros(2, 4, 10))
-        conv(torch.zeros(2, 4, 10))
-    shape = shapes["(root)"]
-    assert (shape.fan_out, shape.weights, shape.area, shape.bias) == (12.0, 48, 3, True)
-    assert (shape.inputs, shape.outputs, shape.positions) == (80, 128, 16)  # it ran twice
-    assert not conv._forward_hooks
 
 
 def traffic(report, weights, state_reads_and_writes):

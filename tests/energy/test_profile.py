@@ -1,5 +1,8 @@
 """Profiles are data, and a broken one says which field."""
 
+import re
+from pathlib import Path
+
 import pytest
 from oracles.near import near
 
@@ -193,3 +196,10 @@ bits = 32
     assert (synop.joules, synop.citation) == (near(1e-12), "table 2")
     assert (profile.memory["sram"].bits, profile.memory["sram"].joules) == (32, near(9e-15))
     assert set(profile.figures()) == {"mac", "synop", "memory.sram"}
+
+
+def test_the_profile_of_the_guide_is_one(tmp_path):
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "energy.md").read_text()
+    [content] = re.findall(r"```toml\n(.*?)```", guide, flags=re.DOTALL)
+    profile = load_profile(write(tmp_path, content))
+    assert profile.static.power.watts == near(0.02) and profile.memory["sram"].bits == 32

@@ -125,6 +125,10 @@ def test_terms_that_a_profile_does_not_have():
         price(spikes_only(1), load_profile("spinnaker1"), include=Included(potentials="dram"))
     with pytest.raises(PricingError, match="traffic with dram cannot be charged: the ledger holds no weight_fetches"):
         price(spikes_only(1), profile, include=Included(weights="dram"))
-    for name in ("lemaire45", "spikesim65"):
-        with pytest.raises(PricingError, match="needs the shapes of layers"):
-            price(spikes_only(1), load_profile(name))
+
+
+def test_layers_without_a_shape_are_priced_by_their_operations():
+    counts = spikes_only(7, mac_dense=3)
+    assert price(counts, load_profile("spikesim65")).unpriced == {"synops_binary": 7, "mac_dense": 3}
+    added = price(counts, load_profile("lemaire45"))
+    assert added.total == near(7 * 0.1e-12 + 3 * 3.2e-12) and not added.unpriced
