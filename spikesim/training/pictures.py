@@ -99,7 +99,7 @@ def _rasters(spikes: Mapping[str, Any]) -> Any:
 
 def _energy(folder: Path, network: Network, batch: EventBatch, source: str) -> str:
     from spikesim.energy import energy_report
-    from spikesim.models import fold_batchnorm
+    from spikesim.converters import fold_batchnorm
 
     try:
         x = batch.x.float()
