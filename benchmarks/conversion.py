@@ -27,8 +27,8 @@ from torch import Tensor, nn
 STEPS = [1, 2, 4, 8, 16, 32]
 PERCENT = "99.9 %, v0 = 1/2, layer"
 METHODS: dict[str, dict[str, Any]] = {
-    PERCENT: {"threshold": "percentile", "granularity": "layer", "calibrate_bias": False},
-    "mse": {"calibrate_bias": False},
+    PERCENT: {"threshold": "percentile", "granularity": "layer", "calibrate": ()},
+    "mse": {"calibrate": ()},
     "mse + bias": {},
     "signed_if + bias": {"neuron": "signed_if"},
     "burst(5) + bias": {"neuron": "burst(5)"},

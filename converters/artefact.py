@@ -13,6 +13,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
+from spikesim.converters.differential import ChangeOf, RateOf
+from spikesim.converters.offset import OffsetIF
 from spikesim.converters.parallel import ParallelIF
 from spikesim.converters.policies import half_threshold_if
 from spikesim.converters.proof import mixes_time, prove
@@ -23,7 +25,7 @@ from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import SettlingNetwork, TimedBias, steady_network
 from spikesim.converters.trace import place_of
 from spikesim.errors import CheckpointError
-from spikesim.neurons import STBIF, BurstIF, TallyIF
+from spikesim.neurons import STBIF, BurstIF, DifferentialIF, TallyIF
 from spikesim.nn import Network
 from spikesim.viz import write_bytes, write_text
 
@@ -39,14 +41,13 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     **{f"Adaptive{kind}Pool{d}d": ("output_size",) for kind in ("Avg", "Max") for d in "123"},
     **{f"Conv{d}d": _CONV for d in "123"},
     **{f"ConvTranspose{d}d": (*_CONV, "output_padding") for d in "123"},
-    **dict.fromkeys(["IF", "RunningSum", "Difference"], ()),
-    "STBIF": (),
+    **dict.fromkeys(["IF", "RunningSum", "Difference", "ChangeOf", "RateOf", "ResidualIF", "STBIF"], ()),
     "BurstIF": ("burst",),
     "TallyIF": ("burst",),
-    "ParallelIF": ("steps",),
+    **dict.fromkeys(["ParallelIF", "OffsetIF"], ("steps",)),
+    "DifferentialIF": ("rungs",),
     "Upsample": ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
     "ZeroPad": ("padding",),
-    "ResidualIF": (),
     "TimedBias": ("channels",),
 }
 _NEURONS: dict[str, Callable[..., nn.Module]] = {
@@ -54,7 +55,11 @@ _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "STBIF": STBIF,
     "BurstIF": partial(BurstIF, initial={"v": 0.5}),
     "TallyIF": TallyIF,
+    "DifferentialIF": DifferentialIF,
     "ParallelIF": ParallelIF,
+    "OffsetIF": OffsetIF,
+    "ChangeOf": ChangeOf,
+    "RateOf": RateOf,
     "ZeroPad": ZeroPad,
     "ResidualIF": ResidualIF,
     "TimedBias": lambda channels: TimedBias(torch.zeros(channels)),

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 METHODS: dict[str, dict[str, Any]] = {
-    "percentile": {"threshold": "percentile", "granularity": "layer", "calibrate_bias": False},
-    "mse": {"calibrate_bias": False},
+    "percentile": {"threshold": "percentile", "granularity": "layer", "calibrate": ()},
+    "mse": {"calibrate": ()},
     "mse + bias": {},
     **{f"{name} + bias": {"neuron": name} for name in POLICIES if name != "if"},
     "exact": {"exact": True},

@@ -53,13 +53,13 @@ class Prepared:
         return self.seen.kept[: _how_many(self.ann, timesteps, len(self.seen.kept))]
 
 
-def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> Prepared:
+def prepare(model: nn.Module, calibration: Batches, samples: int = 256) -> Prepared:
     """Trace, canonicalise, check and observe a model, once.
 
     Args:
         model: See :func:`~spikesim.converters.convert`.
         calibration: Typical inputs; read once.
-        bias_samples: Largest number of samples that are kept.
+        samples: Largest number of samples that are kept.
 
     Raises:
         ConversionError: Operations cannot be converted; all are named.
@@ -76,7 +76,7 @@ def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> 
         raise ConversionError(found.refusal())
     ann = canonical.graph
     folding_error(model, ann, example)  # before the data are read
-    seen = observe(ann, data, _how_many(ann, 1, bias_samples), like)
+    seen = observe(ann, data, _how_many(ann, 1, samples), like)
     return Prepared(type(model).__name__, ann, example, like, seen, found, folding_error(model, ann, seen.kept))
 
 

@@ -85,7 +85,7 @@ def test_an_even_current_is_quantised_to_the_levels_of_the_policy(spec: str, tim
 def test_a_capped_activation_is_not_passed_by_bursts() -> None:
     model = nn.Sequential(nn.Linear(3, 8), nn.ReLU6(), nn.Linear(8, 8)).eval()
     x = 40 * torch.rand(64, 3, generator=torch.Generator().manual_seed(0))
-    network, report = convert(model, x, timesteps=8, neuron="burst(5)", threshold="max", calibrate_bias=False)
+    network, report = convert(model, x, timesteps=8, neuron="burst(5)", threshold="max", calibrate=())
     worth = report.layers[0].threshold_max
     seen = []
     network.neurons()["relu6_1"].register_forward_hook(lambda _, __, s: seen.append(s))
