@@ -56,7 +56,7 @@ def parse_stages(stages: str | Iterable[str]) -> tuple[str, ...]:
     """
     if isinstance(stages, str):
         stages = () if stages.strip() in ("", "none") else [name.strip() for name in stages.split(",")]
-    if isinstance(stages, bool) or not isinstance(stages, Iterable):
+    if not isinstance(stages, Iterable):
         raise ConfigError(f"calibrate is {stages!r}; expected names out of {', '.join(STAGES)}, such as ('bias',)")
     names = tuple(stages)
     for name in names:

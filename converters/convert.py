@@ -173,7 +173,7 @@ def apply(recipe: Recipe, ready: Prepared, evaluate: Batches | None = None) -> C
         )
     task = Task(ann, snn, worth, kept, recipe.timesteps, recipe.most, policy.wait, recipe.even)
     calibrated = run_stages(task, recipe.stages)
-    network = _network(recipe, task, ready.example)
+    network, hoist = _network(recipe, task, ready.example)
     few = kept[:CHECKED]
     report = ConversionReport(
         model=ready.name,
@@ -187,7 +187,7 @@ def apply(recipe: Recipe, ready: Prepared, evaluate: Batches | None = None) -> C
         output_bias_shift=calibrated.shifts.get("output"),
         calibration_samples=ready.seen.samples,
         folding_error=ready.folding_error,
-        hoisted=not recipe.exact and network.encoder.hoist,
+        hoisted=hoist,
         layers=layer_reports(network, ready.seen, few, ranges, task, calibrated.shifts),
         proof=proof,
         certificate=certify(network, few, recipe.timesteps, recipe.most) if recipe.exact else None,
@@ -198,12 +198,13 @@ def apply(recipe: Recipe, ready: Prepared, evaluate: Batches | None = None) -> C
     return Converted(network, report)
 
 
-def _network(recipe: Recipe, task: Task, example: torch.Tensor) -> Network:
-    """The calibrated graph, run for T steps or until nothing moves."""
+def _network(recipe: Recipe, task: Task, example: torch.Tensor) -> tuple[Network, bool]:
+    """The calibrated graph, run for T steps or until nothing moves; whether its first layers run once."""
     if recipe.exact:
-        return SettlingNetwork(time_biases(task.snn, example, recipe.timesteps), recipe.timesteps).eval()
+        return SettlingNetwork(time_biases(task.snn, example, recipe.timesteps), recipe.timesteps).eval(), False
     graph = differential_graph(task.snn, example) if recipe.policy.coding == "change" else task.snn
-    return steady_network(graph, recipe.timesteps, recipe.policy.wait, not mixes_time(graph))
+    hoist = not mixes_time(graph)
+    return steady_network(graph, recipe.timesteps, recipe.policy.wait, hoist), hoist
 
 
 def _learnt(ann: nn.Module) -> str:

@@ -99,9 +99,9 @@ def finetunable(converted: Converted | Network, surrogate: Surrogate | None = No
             if whole
             else f"there is no converted neuron in this {type(network).__name__}: give what convert() returned"
         )
-    for name, module in layers:
+    for name, neuron in layers:
         place, _, last = name.rpartition(".")
-        setattr(copied.module.get_submodule(place), last, _learning(module, surrogate or surrogates.Triangle()))
+        setattr(copied.module.get_submodule(place), last, _learning(neuron, surrogate or surrogates.Triangle()))
     for module in copied.modules():
         if isinstance(module, TimedBias):
             module.bias = nn.Parameter(torch.as_tensor(module.bias))
@@ -111,10 +111,10 @@ def finetunable(converted: Converted | Network, surrogate: Surrogate | None = No
 def _learning(neuron: Any, surrogate: Surrogate) -> nn.Module:
     """The neuron with what it can learn as parameters."""
     if type(neuron) is IF:
-        initial = {"v": neuron.initial_v}
+        threshold, initial = torch.as_tensor(neuron.threshold), {"v": torch.as_tensor(neuron.initial_v)}
         learnable = ("keep", "threshold")
-        leak = LeakIF(1.0, neuron.threshold, surrogate=surrogate, initial=initial, learnable=learnable)
-        return leak.to(neuron.threshold)
+        leak = LeakIF(1.0, threshold, surrogate=surrogate, initial=initial, learnable=learnable)
+        return leak.to(threshold)
     neuron.threshold = nn.Parameter(torch.as_tensor(neuron.threshold))
     if "surrogate" not in neuron.unused:
         neuron.surrogate = surrogate

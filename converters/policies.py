@@ -183,7 +183,6 @@ def _differential(rungs: int = 4) -> NeuronPolicy:
         lambda t: DifferentialIF(rungs=rungs),
         lambda t: most * t,
         most,
-        even=True,
         starts=False,
         coding="change",
     )

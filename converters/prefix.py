@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
+from spikesim.converters.differential import ChangeOf, RateOf
 from spikesim.converters.flow import quantised_rate
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
@@ -19,6 +20,7 @@ from spikesim.converters.policies import CONVERTED
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.dynamics import Neuron
+from spikesim.neurons import DifferentialIF
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Prefix(fx.Interpreter):
         self.wait = 0 if task.even else task.wait
         self.wanted = _activations_of(task.ann, task.samples)
         self.moved: dict[str, float] = {}
+        self._changes, self._rates = ChangeOf(), RateOf()
 
     def walk(self) -> dict[str, float]:
         """Correct all layers; gives :attr:`moved`."""
@@ -117,7 +120,12 @@ class Prefix(fx.Interpreter):
     def fire(self, neuron: nn.Module, current: Tensor) -> Tensor:
         """What a neuron, or a sum over time, makes of ``[T*N, ...]``."""
         if not self.task.even:
-            emitted: Tensor = neuron(current.reshape(self.steps, -1, *current.shape[1:]))
+            rows = current.reshape(self.steps, -1, *current.shape[1:])
+            if isinstance(neuron, DifferentialIF):
+                # The graph still tells rates: take them apart before the neuron, put them together behind it.
+                told: Tensor = self._rates(neuron(self._changes(rows)))
+                return told.flatten(0, 1)
+            emitted: Tensor = neuron(rows)
             return emitted.flatten(0, 1)
         if isinstance(neuron, CONVERTED):
             return quantised_rate(current, self.task.timesteps, self.task.most)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from torch import Tensor, fx, nn
 
@@ -36,7 +37,7 @@ class Segment:
     def __init__(self, graph: fx.GraphModule, end: fx.Node) -> None:
         self._graph = graph
         nodes = hosts_of(graph, end)
-        self.hosts = [graph.get_submodule(str(node.target)) for node in nodes]
+        self.hosts: list[Any] = [graph.get_submodule(str(node.target)) for node in nodes]
         self._end: fx.Node = end.args[0]  # type: ignore[assignment]
         self.sources = list(dict.fromkeys(self._read(self._end, set(nodes)))) if nodes else []
 

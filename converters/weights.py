@@ -97,7 +97,8 @@ class _Weights(Prefix):
         self, n: fx.Node, wanted: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
     ) -> dict[fx.Node, Tensor] | None:
         """Train the hosts of a node; gives what they read, or None if they are as they were."""
-        segment, host = self.segments[n], bias_host(self.module, n)
+        host: Any = bias_host(self.module, n)
+        segment = self.segments[n]
         if host is None:
             return None
         rows = {source: self.rows[source] for source in segment.sources}
@@ -135,12 +136,12 @@ def fit(
     if not bool(aside.any()):
         return 0.0
     learn = (~aside).nonzero()[:, 0]
-    groups = [{"params": [p], "lr": RATE * _size(host.weight)} for host in segment.hosts for p in host.parameters()]
-    parameters = [p for group in groups for p in group["params"]]
+    owned = [(p, RATE * _size(host.weight)) for host in segment.hosts for p in host.parameters()]
+    parameters = [p for p, _ in owned]
     held = {source: value[aside] for source, value in rates.items()}
     first = least = loss(segment(held), wanted[aside]).item()
     best = [p.detach().clone() for p in parameters]
-    optimiser = torch.optim.Adam(groups)
+    optimiser = torch.optim.Adam([{"params": [p], "lr": rate} for p, rate in owned])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, ROUNDS * STEPS)
     for _ in range(ROUNDS):
         for _ in range(STEPS):
@@ -148,7 +149,7 @@ def fit(
             with torch.enable_grad():
                 error = loss(segment({s: value[picked] for s, value in rates.items()}), wanted[picked])
                 optimiser.zero_grad()
-                error.backward(inputs=parameters)
+                error.backward(inputs=parameters)  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
         now = loss(segment(held), wanted[aside]).item()

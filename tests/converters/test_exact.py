@@ -159,7 +159,18 @@ def test_parts_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "neuron", ["signed_if", "st_bif(3)", "burst", "group(2)", "multi_threshold(2)", "parallel", "srp(2)"]
+    "neuron",
+    [
+        "signed_if",
+        "st_bif(3)",
+        "burst",
+        "group(2)",
+        "multi_threshold(2)",
+        "parallel",
+        "srp(2)",
+        "cos(2)",
+        "differential(3)",
+    ],
 )
 def test_an_artefact_keeps_the_neurons(neuron: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
     x = sample((6,), 32)
