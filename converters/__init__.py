@@ -9,6 +9,7 @@ from spikesim.converters.audit import Audit, AuditRow, audit
 from spikesim.converters.compare import Comparison, compare
 from spikesim.converters.convert import Converted, convert, load_converted
 from spikesim.converters.early_exit import EarlyExit, early_exit
+from spikesim.converters.finetune import finetunable
 from spikesim.converters.fixed_points import gaussian_threshold, lloyd_threshold, ltb_threshold
 from spikesim.converters.folding import folded
 from spikesim.converters.histogram import Histogram
@@ -38,6 +39,7 @@ __all__ = [
     "compare",
     "convert",
     "early_exit",
+    "finetunable",
     "fold_batchnorm",
     "folded",
     "from_nir",

@@ -15,6 +15,8 @@ from torch import fx, nn
 
 from spikesim.converters.allowed import Kept
 from spikesim.converters.allowed_file import build_kept, describe_kept
+from spikesim.converters.differential import ChangeOf, RateOf
+from spikesim.converters.offset import OffsetIF
 from spikesim.converters.outputs import from_structure, structure_of
 from spikesim.converters.parallel import ParallelIF
 from spikesim.converters.policies import half_threshold_if
@@ -28,7 +30,7 @@ from spikesim.converters.signature import Signature, names_of
 from spikesim.converters.telescoping import Held, Increment, RunningMean
 from spikesim.converters.trace import place_of
 from spikesim.errors import CheckpointError
-from spikesim.neurons import STBIF, BurstIF, TallyIF
+from spikesim.neurons import STBIF, BurstIF, DifferentialIF, TallyIF
 from spikesim.nn import Network
 from spikesim.viz import write_bytes, write_text
 
@@ -45,13 +47,13 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     **{f"Conv{d}d": _CONV for d in "123"},
     **{f"ConvTranspose{d}d": (*_CONV, "output_padding") for d in "123"},
     **dict.fromkeys(["IF", "RunningSum", "Difference", "RunningMean", "Increment", "Held"], ()),
-    "STBIF": (),
+    **dict.fromkeys(["ChangeOf", "RateOf", "ResidualIF", "STBIF"], ()),
     "BurstIF": ("burst",),
     "TallyIF": ("burst",),
-    "ParallelIF": ("steps",),
+    **dict.fromkeys(["ParallelIF", "OffsetIF"], ("steps",)),
+    "DifferentialIF": ("rungs",),
     "Upsample": ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
     "ZeroPad": ("padding",),
-    "ResidualIF": (),
     "TimedBias": ("channels",),
 }
 _NEURONS: dict[str, Callable[..., nn.Module]] = {
@@ -59,7 +61,11 @@ _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "STBIF": STBIF,
     "BurstIF": partial(BurstIF, initial={"v": 0.5}),
     "TallyIF": TallyIF,
+    "DifferentialIF": DifferentialIF,
     "ParallelIF": ParallelIF,
+    "OffsetIF": OffsetIF,
+    "ChangeOf": ChangeOf,
+    "RateOf": RateOf,
     "ZeroPad": ZeroPad,
     "ResidualIF": ResidualIF,
     "TimedBias": lambda channels: TimedBias(torch.zeros(channels)),

@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-from torch import Tensor, fx
+from torch import Tensor
 
 from spikesim.converters.error_parts import error_parts, preactivations
 from spikesim.converters.flow import measured_means
 from spikesim.converters.identity import identity_error
 from spikesim.converters.inputs import Inputs
 from spikesim.converters.observe import Observation
+from spikesim.converters.prefix import Task
 from spikesim.converters.ranges import cap_of
 from spikesim.converters.report import LayerReport
 from spikesim.nn import Network
 
 
 def layer_reports(
-    ann: fx.GraphModule,
     network: Network,
     seen: Observation,
     few: Inputs,
     ranges: dict[str, Tensor],
-    worth: dict[str, Tensor],
+    task: Task,
     shifts: dict[str, float],
-    timesteps: int,
-    most: float,
-    wait: int = 0,
 ) -> list[LayerReport]:
     """One report for each neuron layer, in the order of the graph, after a check of the rate identity.
 
     Args:
-        ann: Canonical graph.
         network: The converted network.
         seen: What was observed of the ANN.
         few: Inputs to measure on, ``[N, ...]``.
         ranges: Of the activations, by node name.
-        worth: What a spike is worth, by node name.
+        task: What was calibrated.
         shifts: Of the biases, by node name.
-        timesteps: T.
-        most: Largest tally.
-        wait: Steps before the T that count.
 
     Raises:
         ConversionError: A layer breaks the identity.
     """
-    means, _ = measured_means(network, few, timesteps, wait)
-    identity, wanted = identity_error(network, means, few), preactivations(ann, few, worth)
+    ann, timesteps = task.ann, task.timesteps
+    means, _ = measured_means(network, few, timesteps, task.wait)
+    identity, wanted = identity_error(network, means, few), preactivations(ann, few, task.worth)
     layers = []
     for node in ann.graph.nodes:
         if node.name not in ranges:
@@ -66,7 +60,7 @@ def layer_reports(
                 spikes_per_sample=means[node.name].spikes,
                 bias_shift=shifts.get(node.name),
                 identity_error=identity[node.name],
-                error=error_parts(wanted[node.name], means[node.name], timesteps, most),
+                error=error_parts(wanted[node.name], means[node.name], timesteps, task.most),
             )
         )
     return layers

@@ -57,15 +57,13 @@ class Prepared:
         return first(kept, _how_many(self.ann, timesteps, count(kept)))
 
 
-def prepare(
-    model: nn.Module, calibration: Batches, bias_samples: int = 256, allow_analog: Collection[str] = ()
-) -> Prepared:
+def prepare(model: nn.Module, calibration: Batches, samples: int = 256, allow_analog: Collection[str] = ()) -> Prepared:
     """Trace, canonicalise, check and observe a model, once.
 
     Args:
         model: See :func:`~spikesim.converters.convert`.
         calibration: Typical inputs; read once.
-        bias_samples: Largest number of samples that are kept.
+        samples: Largest number of samples that are kept.
         allow_analog: Operations that stay what they are, see :func:`spikesim.converters.audit`.
 
     Raises:
@@ -85,7 +83,7 @@ def prepare(
         raise ConversionError(found.refusal())
     ann = canonical.graph
     folding_error(model, ann, example)  # before the data are read
-    seen = observe(ann, data, _how_many(ann, 1, bias_samples), like, takes)
+    seen = observe(ann, data, _how_many(ann, 1, samples), like, takes)
     return Prepared(type(model).__name__, ann, example, like, seen, found, folding_error(model, ann, seen.kept))
 
 

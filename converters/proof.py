@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
 from spikesim.converters.allowed import Kept
+from spikesim.converters.differential import ChangeOf, RateOf
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
 from spikesim.converters.policies import CONVERTED
@@ -19,7 +20,8 @@ from spikesim.converters.settling import TimedBias
 from spikesim.converters.telescoping import TIMED
 from spikesim.errors import ConversionError
 
-_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, RunningSum, Difference, TimedBias, *TIMED)
+_OVER_TIME = (RunningSum, Difference, TimedBias, *TIMED, ChangeOf, RateOf)
+_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, *_OVER_TIME)
 
 
 class Proof(BaseModel):
@@ -113,6 +115,6 @@ def mixes_time(graph: fx.GraphModule) -> bool:
         sources = [moving[source] for source in node.all_input_nodes]
         if (any(sources) and not all(sources)) or (node.op == "output" and not all(sources)):
             return True
-        neuron = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), CONVERTED)
-        moving[node] = neuron or any(sources)
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        moving[node] = isinstance(module, (*CONVERTED, *_OVER_TIME)) or any(sources)
     return False

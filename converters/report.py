@@ -97,10 +97,11 @@ class ConversionReport(BaseModel):
         model: Class name of the ANN.
         timesteps: T.
         wait: Steps before the T that count (SRP).
+        delay: Steps for which every layer but the first holds back its input (parallel, COS).
         neuron: Policy, see :func:`spikesim.converters.neuron_policy`.
         threshold: Threshold rule.
         granularity: One threshold per channel or per layer.
-        bias_calibration: "none", or the method with the number of samples.
+        calibration: "none", or the stages with the number of samples.
         output_bias_shift: Mean absolute correction of the output, in its own unit; None if not corrected.
         calibration_samples: Samples observed.
         folding_error: Largest difference between the ANN and its folded form, relative to the largest output.
@@ -124,10 +125,11 @@ class ConversionReport(BaseModel):
     model: str
     timesteps: int
     wait: int
+    delay: int
     neuron: str
     threshold: str
     granularity: Literal["channel", "layer"]
-    bias_calibration: str
+    calibration: str
     output_bias_shift: float | None
     calibration_samples: int
     folding_error: float
@@ -194,7 +196,7 @@ class ConversionReport(BaseModel):
             table.add_row(escape(layer.name), shape, thresholds, str(layer.dead_channels), rate, spikes, *error)
         count = len(self.proof.max_pools)
         table.caption = (
-            f"bias calibration: {self.bias_calibration}. {self._left()} "
+            f"calibration: {self.calibration}. {self._left()} "
             f"{count} max-pool{'s' * (count != 1)} {'act' if count != 1 else 'acts'} on currents or their running sums"
             f"{': ' * bool(count)}{', '.join(self.proof.max_pools)}. {self.advice()}"
         )
@@ -221,10 +223,11 @@ class ConversionReport(BaseModel):
     def latency(self) -> int:
         """Steps from the first to the last: T, what comes before it, and what it takes to settle.
 
-        One step passes all layers; a parallel neuron, which has to know all of its input first, makes it T a layer.
+        One step passes all layers; neurons that have to know some steps of their input first, as parallel ones all
+        of them, hold up every layer but the first, whose input is constant.
         """
-        layers = self.spiking_layers if self.neuron == "parallel" else 1
-        return self.wait + layers * self.timesteps + (self.certificate.drained if self.certificate else 0)
+        held = self.delay * (self.spiking_layers - 1)
+        return self.wait + self.timesteps + held + (self.certificate.drained if self.certificate else 0)
 
     def certificate_line(self) -> str | None:
         """What the certificate says, in a sentence; None without one."""

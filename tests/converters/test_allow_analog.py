@@ -87,7 +87,7 @@ def built(name: str) -> nn.Module:
 @pytest.mark.parametrize("how", [{}, {"exact": True}])
 def test_outputs_are_those_of_the_ann(name: str, how: dict[str, Any], tmp_path: Path) -> None:
     model, (_, allow, kept) = built(name), CASES[name]
-    done = convert(model, X, timesteps=512, allow_analog=allow, threshold="max", calibrate_bias=False, **how)
+    done = convert(model, X, timesteps=512, allow_analog=allow, threshold="max", calibrate=(), **how)
     wanted = model(X).detach()
     assert (done.network(X) - wanted).abs().max() < 0.02 * wanted.abs().max()
     report = done.report

@@ -74,7 +74,7 @@ def test_exported_models_convert(function: Callable[[Any, Tensor], Any]) -> None
     found = canonicalise(model, X)
     assert not found.unsupported, found.unsupported
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items()) and model.training
-    network, report = convert(model, X, timesteps=512, threshold="max", calibrate_bias=False)
+    network, report = convert(model, X, timesteps=512, threshold="max", calibrate=())
     y, wanted = (v["a"] if isinstance(v, dict) else v for v in (network(X), wanted))
     assert report.folding_error < 1e-5
     assert float((y - wanted).abs().max()) < 0.02 * float(wanted.abs().max())
@@ -109,6 +109,6 @@ def test_two_inputs_are_exported_by_name() -> None:
     x, y, model = torch.rand(20, 4), torch.rand(20, 3), Two()
     wanted = model(x, y)[0].detach()
     for data in ((x, y), {"y": y, "x": x}):
-        network, _ = convert(model, data, timesteps=512, threshold="max", calibrate_bias=False)
+        network, _ = convert(model, data, timesteps=512, threshold="max", calibrate=())
         found, none = network(data)
         assert none is None and float((found - wanted).abs().max()) < 0.01 * float(wanted.abs().max())

@@ -46,7 +46,7 @@ def seeded(make: Callable[[], nn.Module]) -> nn.Module:
 def approaches(model: nn.Module, x: Tensor = X, **how: Any) -> Any:
     """Converted without fitting, the network comes within 2 % of the ANN after many steps; gives the report."""
     wanted = model(x).detach()
-    network, report = convert(model, x, timesteps=512, threshold="max", calibrate_bias=False, **how)
+    network, report = convert(model, x, timesteps=512, threshold="max", calibrate=(), **how)
     assert float((network(x).detach() - wanted).abs().max()) < 0.02 * float(wanted.abs().max())
     return report
 
@@ -148,7 +148,7 @@ def test_dropout_left_in_train_mode(written: str) -> None:
     model = seeded(lambda: Form(function, drop=nn.Dropout(0.5)))
     wanted = model(X).detach()
     model.train()
-    network, report = convert(model, X, timesteps=512, threshold="max", calibrate_bias=False)
+    network, report = convert(model, X, timesteps=512, threshold="max", calibrate=())
     assert model.training and model.drop.training and report.folding_error < 1e-6  # type: ignore[union-attr]
     assert float((network(X).detach() - wanted).abs().max()) < 0.02 * float(wanted.abs().max())
 
@@ -202,7 +202,7 @@ def test_stochastic_depth_is_the_whole_network_at_inference() -> None:
         return x + m.drop(F.relu(m.body(x)))
 
     model = seeded(lambda: Form(block, body=nn.Conv2d(4, 4, 3, padding=1), drop=Drop())).train()
-    network, _ = convert(model, X, timesteps=512, threshold="max", calibrate_bias=False)
+    network, _ = convert(model, X, timesteps=512, threshold="max", calibrate=())
     wanted = model.eval()(X).detach()
     assert float((network(X).detach() - wanted).abs().max()) < 0.02 * float(wanted.abs().max())
 

@@ -69,7 +69,7 @@ def test_every_form_of_calibration_data_gives_the_same_network(data: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    "how", [{}, {"exact": True}, {"neuron": "srp(2)"}, {"neuron": "parallel"}, {"calibrate_potential": True}]
+    "how", [{}, {"exact": True}, {"neuron": "srp(2)"}, {"neuron": "parallel"}, {"calibrate": "bias,potential"}]
 )
 def test_every_method_takes_several(how: dict[str, Any], tmp_path: Path) -> None:
     ann = model()
@@ -93,7 +93,7 @@ def test_every_method_takes_several(how: dict[str, Any], tmp_path: Path) -> None
 def test_biases_of_all_outputs_are_calibrated_once() -> None:
     ann = model()
     on, report = convert(ann, (X, Y), timesteps=2)
-    off, _ = convert(ann, (X, Y), timesteps=2, calibrate_bias=False)
+    off, _ = convert(ann, (X, Y), timesteps=2, calibrate=())
     wanted = leaves(ann(X, Y))
     for place in range(4):
         bias = (leaves(on((X, Y)))[place] - wanted[place]).mean(0).abs().max()
@@ -113,7 +113,7 @@ def test_any_number_of_arguments() -> None:
 
     torch.manual_seed(0)
     ann, z = Many(), torch.rand(40, 2, generator=torch.Generator().manual_seed(1))
-    network, _ = convert(ann, (X, Y, z), timesteps=512, threshold="max", calibrate_bias=False)
+    network, _ = convert(ann, (X, Y, z), timesteps=512, threshold="max", calibrate=())
     wanted = ann(X, Y, z)
     assert (network((X, Y, z)) - wanted).abs().max() < 0.01 * wanted.abs().max()
 
@@ -130,7 +130,7 @@ def test_keyword_only_and_optional_arguments_by_name() -> None:
 
     torch.manual_seed(0)
     ann = Optional()
-    network, _ = convert(ann, {"x": X, "extra": Y}, timesteps=512, threshold="max", calibrate_bias=False)
+    network, _ = convert(ann, {"x": X, "extra": Y}, timesteps=512, threshold="max", calibrate=())
     wanted = ann(X, extra=Y)
     assert (network({"x": X, "extra": Y}) - wanted).abs().max() < 0.01 * wanted.abs().max()
     alone, _ = convert(ann, (X, LABELS), timesteps=4)  # one input is needed: the second are labels
