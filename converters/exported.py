@@ -119,7 +119,7 @@ def _rewritten(program: Any, signature: Signature) -> tuple[nn.Module, fx.Graph]
 def _called(graph: fx.Graph, node: fx.Node, args: list[Any], kwargs: dict[str, Any]) -> fx.Node:
     """One operation as a user would write it."""
     if not isinstance(node.target, torch._ops.OpOverload):
-        return graph.create_node("call_function", node.target, tuple(args), kwargs, name=node.name)  # type: ignore[arg-type]
+        return graph.create_node("call_function", node.target, tuple(args), kwargs, name=node.name)
     given = dict(zip((a.name for a in node.target._schema.arguments), args)) | kwargs
     name = node.target._schema.name.rpartition("::")[2]
     name = _SAME.get(name, name)
@@ -143,8 +143,8 @@ def _called(graph: fx.Graph, node: fx.Node, args: list[Any], kwargs: dict[str, A
     elif name in _METHODS or name.endswith("_"):
         return graph.create_node("call_method", name, tuple(args), kwargs, name=node.name)
     else:
-        target = next((f for home in (torch, F, operator) if (f := getattr(home, name, None)) is not None), node.target)  # type: ignore[assignment]
+        target = next((f for home in (torch, F, operator) if (f := getattr(home, name, None)) is not None), node.target)
     # An empty stride means the default.
     return graph.create_node(
         "call_function", target, tuple(None if a == [] else a for a in args), kwargs, name=node.name
-    )  # type: ignore[arg-type]
+    )
