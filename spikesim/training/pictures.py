@@ -98,8 +98,8 @@ def _rasters(spikes: Mapping[str, Any]) -> Any:
 
 
 def _energy(folder: Path, network: Network, batch: EventBatch, source: str) -> str:
-    from spikesim.energy import energy_report
     from spikesim.converters import fold_batchnorm
+    from spikesim.energy import energy_report
 
     try:
         x = batch.x.float()
