@@ -16,6 +16,7 @@ from spikesim.converters.data import Batches, pairs_of
 from spikesim.converters.policies import POLICIES
 from spikesim.converters.prepare import prepare
 from spikesim.converters.report import Accuracy
+from spikesim.converters.signature import arity
 from spikesim.errors import ConfigError
 from spikesim.viz import write_text
 
@@ -153,7 +154,7 @@ def compare(
     settings = _settings(methods)
     if not settings or not timesteps:
         raise ConfigError("there is nothing to compare; expected at least one method and one T")
-    ready, labelled = prepare(model, calibration, samples), list(pairs_of(evaluate))
+    ready, labelled = prepare(model, calibration, samples), list(pairs_of(evaluate, arity(model)))
     rows, ann, counted = [], 0.0, 0
     for method, chosen in settings.items():
         for t in timesteps:

@@ -96,9 +96,10 @@ def convert(
     changed.
 
     Args:
-        model: Takes one tensor ``[N, ...]``, returns one; ReLU, ReLU6, Hardtanh(0, c) as activations. Or what
+        model: Takes tensors ``[N, ...]``, returns tensors; ReLU, ReLU6, Hardtanh(0, c) as activations. Or what
             :func:`~spikesim.converters.prepare.prepare` made of it, to convert it in several ways.
-        calibration: Typical inputs, unlabelled: a tensor, or an iterable of tensors or ``(x, y)`` pairs, read once.
+        calibration: Typical inputs, unlabelled: a tensor, or an iterable of tensors or ``(x, y)`` pairs, read once; a
+            tuple, or a dict by name, stands for the tensor where the model takes several.
         timesteps: T, the number of time steps, for which the thresholds are optimal.
         neuron: What stands for a ReLU, see :func:`neuron_policy`; ``"if"``, or ``"st_bif"`` with ``exact``.
         threshold: ``"mse"``, ``"max"``, ``"percentile(p)"``, ... or a function of a :class:`Histogram`.

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from spikesim.converters import audit, convert, early_exit, folded, load_converted
+from spikesim.converters import audit, compare, convert, early_exit, folded, load_converted
 from spikesim.converters.artefact import load_network
 from spikesim.energy import Ledger
 from spikesim.errors import CalibrationError, CheckpointError, ConfigError, ConversionError
@@ -204,6 +204,7 @@ def test_accuracy_with_two_inputs(form: Any) -> None:
     right = float((ann(X, Y).argmax(1) == LABELS).float().mean())
     assert report.accuracy is not None and report.accuracy.samples == 40
     assert report.accuracy.ann == pytest.approx(right)
+    assert compare(ann, (X, Y), form, timesteps=[4], methods=["mse + bias"]).ann == pytest.approx(right)
 
 
 @pytest.mark.parametrize(
