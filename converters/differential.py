@@ -81,13 +81,11 @@ def differential_graph(graph: fx.GraphModule, example: Inputs) -> fx.GraphModule
     Example:
         >>> import torch
         >>> from torch import nn
-        >>> from spikesim.converters.differential import differential_graph
-        >>> from spikesim.converters.trace import trace
-        >>> from spikesim.neurons import DifferentialIF
-        >>> model = nn.Sequential(nn.Linear(2, 3), DifferentialIF(), nn.Linear(3, 1))
-        >>> graph = differential_graph(trace(model), torch.zeros(1, 2))
-        >>> [node.name for node in graph.graph.nodes][2:]
-        ['linear_0_change', 'differentialif_1', 'linear_2', 'linear_2_bias', 'linear_2_rate', 'output']
+        >>> from spikesim.converters import convert
+        >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+        >>> done = convert(model, torch.rand(8, 2), timesteps=4, neuron="differential")
+        >>> [node.name for node in done.network.module.graph.nodes][1:]
+        ['linear_0', 'linear_0_change', 'relu_1', 'linear_2', 'linear_2_bias', 'linear_2_bias_rate', 'output']
     """
     bench = Workbench(graph, example)
     nodes = list(bench.graph.nodes)
