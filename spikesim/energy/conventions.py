@@ -26,12 +26,13 @@ CONVENTIONS = {
 }
 
 
-def conventions(include: Included, profile: Profile) -> dict[str, str]:
+def conventions(include: Included, profile: Profile, connections: str = "all") -> dict[str, str]:
     """The conventions of one report.
 
     Args:
         include: memory traffic and static power.
         profile: the prices.
+        connections: of the ledger: "all" weights, or only those that are not zero ("nonzero").
 
     Example:
         >>> from spikesim.energy import Included, load_profile
@@ -40,6 +41,8 @@ def conventions(include: Included, profile: Profile) -> dict[str, str]:
         'weight traffic, potential traffic, communication, control and static power'
     """
     found = dict(CONVENTIONS)
+    if connections == "nonzero":
+        found["weights"] = "a weight that is zero is no connection"
     if profile.model == "lemaire":
         found["memory"] = "every access as the model counts it; no reuse in registers"
         left_out = "communication, control and static power"

@@ -65,7 +65,7 @@ def document(report: EnergyReport) -> dict[str, Any]:
             for name in priced.layers
         ],
         "rows": [row.to_dict() for row in report.rows],
-        "conventions": conventions(report.include, report.profile),
+        "conventions": conventions(report.include, report.profile, report.ledger.connections),
         "columns": COLUMNS,
         "unpriced": report.unpriced,
         "ledger": report.ledger.to_dict(),
