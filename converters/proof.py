@@ -104,11 +104,14 @@ def mixes_time(graph: fx.GraphModule) -> bool:
 
     Example:
         >>> import torch
-        >>> from torch import nn
+        >>> from torch import fx, nn
         >>> from spikesim.converters.proof import mixes_time
-        >>> from spikesim.converters.trace import trace
-        >>> mixes_time(trace(nn.Sequential(nn.Linear(2, 2), nn.ReLU())))
-        False
+        >>> from spikesim.neurons import IF
+        >>> graph = fx.Graph()
+        >>> x = graph.placeholder("x")
+        >>> _ = graph.output(graph.call_function(torch.add, (graph.call_module("0", (x,)), x)))
+        >>> mixes_time(fx.GraphModule(nn.Sequential(IF()), graph))  # a residual around the first neuron
+        True
     """
     moving: dict[fx.Node, bool] = {}
     for node in graph.graph.nodes:
