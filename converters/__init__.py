@@ -6,12 +6,14 @@ if __name__ == "converters":
     )
 
 from spikesim.converters.audit import Audit, AuditRow, audit
-from spikesim.converters.compare import Comparison, compare
+from spikesim.converters.compare import compare
+from spikesim.converters.comparison import Comparison
 from spikesim.converters.convert import Converted, convert, load_converted
 from spikesim.converters.early_exit import EarlyExit, early_exit
 from spikesim.converters.fixed_points import gaussian_threshold, lloyd_threshold, ltb_threshold
 from spikesim.converters.folding import folded
 from spikesim.converters.histogram import Histogram
+from spikesim.converters.measure import measure, measure_early
 from spikesim.converters.nir_export import to_nir
 from spikesim.converters.nir_import import from_nir
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
@@ -45,6 +47,8 @@ __all__ = [
     "load_converted",
     "ltb_threshold",
     "maximum_threshold",
+    "measure",
+    "measure_early",
     "mse_threshold",
     "neuron_policy",
     "percentile_threshold",

@@ -15,18 +15,28 @@ from spikesim.converters.artefact import load_network, save_converted
 from spikesim.converters.bias import calibrate_biases
 from spikesim.converters.certificate import certify
 from spikesim.converters.data import Batches
+from spikesim.converters.latency import Latency, depth_of
 from spikesim.converters.layer_reports import layer_reports
-from spikesim.converters.measure import accuracy_over_time
+from spikesim.converters.measure import PROFILE, measure
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
 from spikesim.converters.potential import calibrate_potentials
 from spikesim.converters.prepare import Prepared, prepare
 from spikesim.converters.proof import mixes_time, prove
 from spikesim.converters.ranges import activation_ranges, cap_of
+from spikesim.converters.readouts import (
+    check_readout,
+    common_range,
+    counted,
+    drop_scale,
+    parse_readout,
+    settling_delay,
+)
 from spikesim.converters.report import ConversionReport
 from spikesim.converters.scales import fold_scales
 from spikesim.converters.settling import SettlingNetwork, steady_network, time_biases
 from spikesim.converters.thresholds import Threshold, checked, parse_threshold
 from spikesim.converters.trace import own_randomness
+from spikesim.energy import Profile
 from spikesim.errors import ConfigError, TimestepsError
 from spikesim.nn import Network
 
@@ -51,15 +61,24 @@ class Converted(NamedTuple):
     report: ConversionReport
 
     def save(self, folder: str | Path) -> None:
-        """Write weights (safetensors), graph and report (JSON) into ``folder``, see :func:`load_converted`."""
+        """Write weights and a probe (safetensors), graph and report (JSON), see :func:`load_converted`.
+
+        Raises:
+            ConfigError: The folder cannot be written to; what was in it stays.
+        """
         save_converted(self.network, self.report, folder)
 
 
-def load_converted(folder: str | Path) -> Converted:
+def load_converted(folder: str | Path, *, verify: bool = True) -> Converted:
     """Read what :meth:`Converted.save` wrote; the ANN's class is not needed and no stored code runs.
 
+    Args:
+        folder: Where it was written to.
+        verify: Ask the network what it was asked when it was saved, and compare; takes a run of four samples.
+
     Raises:
-        CheckpointError: A file is missing, damaged, or of another schema version.
+        CheckpointError: A file is missing, damaged, or of another schema version, or the network answers otherwise
+            than it did.
 
     Example:
         >>> from spikesim.converters import load_converted
@@ -67,9 +86,9 @@ def load_converted(folder: str | Path) -> Converted:
         Traceback (most recent call last):
         ...
         spikesim.errors.CheckpointError: no converted network in no-such-folder: missing weights.safetensors, \
-network.json, report.json
+probe.safetensors, report.json, network.json
     """
-    return Converted(*load_network(folder))
+    return Converted(*load_network(folder, verify))
 
 
 def convert(
@@ -85,6 +104,8 @@ def convert(
     bias_samples: int = 256,
     exact: bool = False,
     calibrate_potential: bool = False,
+    readout: str = "membrane",
+    profile: str | Path | Profile | None = PROFILE,
 ) -> Converted:
     """Convert a trained ANN to a spiking network of IF neurons with binary spikes.
 
@@ -101,11 +122,14 @@ def convert(
         threshold: ``"mse"``, ``"max"``, ``"percentile(p)"``, or a function of a :class:`Histogram`.
         granularity: One threshold per ``"channel"`` or per ``"layer"``.
         calibrate_bias: Correct biases so that mean rates equal mean activations; uses no labels.
-        evaluate: Labelled data ``(x, y)`` or a loader: accuracy at every t = 1..T goes into the report.
+        evaluate: Labelled data ``(x, y)`` or a loader: accuracy, spikes and energy at every t = 1..T, from one run.
         bias_samples: Largest number of calibration samples used for the biases.
         exact: Neurons that take spikes back run until nothing moves; the outputs are then those of the ANN with
             quantised ReLUs, and the report holds a certificate that they are.
         calibrate_potential: Give each neuron an initial potential of its own, after the biases; uses no labels.
+        readout: ``"membrane"`` averages the current into the output over T; ``"count"`` counts spikes of neurons behind
+            the outputs ``[N, classes]``; ``"delayed(k)"`` averages over T after k steps more, ``"delayed"`` finds k.
+        profile: Prices for the energy of ``evaluate``, see :func:`spikesim.energy.load_profile`; None to leave it out.
 
     Returns:
         The network (``[N, ...] -> [N, ...]``) and the report.
@@ -143,45 +167,64 @@ def convert(
             "calibrate_potential=True sets what a neuron holds before its first step, which means nothing to "
             f"{'an exact network' if exact else repr(policy.name)}: leave it out"
         )
+    read = parse_readout(readout)
+    check_readout(read, policy, exact)
     method, rule = parse_threshold(threshold, policy.levels(timesteps))
     rule = partial(checked, rule) if callable(threshold) else rule
     ready = model if isinstance(model, Prepared) else prepare(model, calibration, bias_samples)
+    source, last = ready.ann, ""
+    if read.counts:
+        ready, last = counted(ready)
     ann, seen, samples = ready.ann, ready.seen, ready.samples(timesteps)
     theta = activation_ranges(ann, seen, rule, granularity)
+    if last:
+        theta[last] = common_range(rule, seen.histograms[last])
     learnt = sum(getattr(module, "trained", None) is not None for module in ann.modules())
     method += f", {learnt} learnt" if learnt else ""
     worth = {name: policy.worth(reach, timesteps, cap_of(ann, name)) for name, reach in theta.items()}
+    delay = min(settling_delay(ann, seen, worth), timesteps) if read.delay is None else read.delay
+    wait = policy.wait + delay
     with own_randomness(ready.like):
         snn = fold_scales(ann, ready.example, worth, partial(policy.build, timesteps))
+    if last:
+        drop_scale(snn)
     proof = prove(snn)
     most, few = policy.tally(timesteps), samples[:CHECKED]
     even = most if exact else None
-    shifts = calibrate_biases(ann, snn, worth, samples, timesteps, even, policy.wait) if calibrate_bias else {}
+    shifts = calibrate_biases(ann, snn, worth, samples, timesteps, even, wait) if calibrate_bias else {}
     starts = calibrate_potentials(ann, snn, worth, samples, timesteps) if calibrate_potential else {}
     hoist = not exact and not mixes_time(snn)
     network: Network
     if exact:
-        network = SettlingNetwork(time_biases(snn, ready.example, timesteps), timesteps).eval()
+        network = SettlingNetwork(time_biases(snn, ready.example, timesteps), timesteps, counts=read.counts).eval()
     else:
-        network = steady_network(snn, timesteps, policy.wait, hoist)
+        network = steady_network(snn, timesteps, wait, hoist, read.counts)
     bias = f"channel means on {len(samples)} samples, {len(shifts)} layers" if shifts else "none"
     bias += "; initial potentials of every neuron" if starts else ""
+    layers = layer_reports(ann, network, seen, few, theta, worth, shifts, timesteps, most, wait, policy.most)
+    certificate = certify(network, few, timesteps, most) if exact else None
+    drain = certificate.drained if certificate else 0
     report = ConversionReport(
         model=ready.name,
         timesteps=timesteps,
-        wait=policy.wait,
+        wait=wait,
+        readout=f"delayed({delay})" if read.name == "delayed" else read.name,
+        latency=Latency(
+            timesteps=timesteps, wait=wait, drain=drain, depth=depth_of(snn), whole=policy.name == "parallel"
+        ),
         neuron=policy.name,
         threshold=method,
         granularity=granularity,
         bias_calibration=bias,
         output_bias_shift=shifts.get("output"),
         calibration_samples=seen.samples,
+        calibration_digest=ready.digest,
         folding_error=ready.folding_error,
         hoisted=hoist,
-        layers=layer_reports(ann, network, seen, few, theta, worth, shifts, timesteps, most, policy.wait),
+        layers=layers,
         proof=proof,
-        certificate=certify(network, few, timesteps, most) if exact else None,
-        accuracy=None if evaluate is None else accuracy_over_time(ann, network, evaluate, ready.like, policy.wait),
+        certificate=certificate,
+        accuracy=None if evaluate is None else measure(network, evaluate, source, profile=profile, like=ready.like),
         audit=ready.audit,
         versions={"spikesim": spikesim.__version__, "torch": torch.__version__},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -73,6 +74,36 @@ def pairs_of(data: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         if item[0].is_floating_point() and not bool(torch.isfinite(item[0]).all()):
             raise CalibrationError("the evaluation inputs hold NaN or infinity: clean or drop those samples")
         yield item[0], item[1]
+
+
+class Digest:
+    """SHA-256 of the samples that pass, in their order; batches, device and layout in memory change nothing.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.data import Digest
+        >>> x, whole, parts = torch.arange(6.0).reshape(3, 2), Digest(), Digest()
+        >>> _ = list(whole.of([x])), list(parts.of([x[:1], x[1:]]))
+        >>> str(whole) == str(parts), len(str(whole))
+        (True, 64)
+    """
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._form = ""
+
+    def of(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Hand every batch on, and count it in."""
+        for x in batches:
+            form = f"{x.dtype} {list(x.shape[1:])}"
+            if form != self._form and x.numel():
+                self._form = form
+                self._hash.update(form.encode())
+            self._hash.update(x.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            yield x
+
+    def __str__(self) -> str:
+        return self._hash.hexdigest()
 
 
 def check_shape(x: Tensor, expected: tuple[int, ...], what: str) -> None:

@@ -46,6 +46,11 @@ class ErrorParts(BaseModel):
         own = {"clipping": self.clipping, "quantisation": self.quantisation, "unevenness": self.unevenness}
         return max(own, key=own.__getitem__)
 
+    @property
+    def own(self) -> float:
+        """How large that part is."""
+        return float(getattr(self, self.worst))
+
 
 REMEDIES = {
     "clipping": "a higher threshold (threshold='percentile(99.9)'), or neuron='burst'",
@@ -87,6 +92,41 @@ def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float
         unevenness=size(got - rate),
         total=size(activation - rate),
     )
+
+
+class PartsOverTime:
+    """Takes the errors of all layers apart at several t while the network runs, without keeping its activations.
+
+    Args:
+        wanted: What each ReLU of the ANN gets, in thresholds, by node name, see :func:`preactivations`.
+        steps: The t at which.
+        most: Largest tally in T steps.
+        burst: Largest number of spikes in a step.
+        wait: Steps before the first that counts.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.error_parts import PartsOverTime
+        >>> parts = PartsOverTime({"relu": torch.tensor([[0.5]])}, [1, 2], most=2, burst=1)
+        >>> parts.watch("relu", torch.tensor([[0.5]]), torch.tensor([[1.0], [0.0]]), 2)
+        >>> [round(found.total, 2) for found in parts.found["relu"].values()]
+        [1.0, 0.0]
+    """
+
+    def __init__(self, wanted: dict[str, Tensor], steps: list[int], most: float, burst: int, wait: int = 0) -> None:
+        self.wanted, self.steps, self.most, self.burst, self.wait = wanted, steps, most, burst, wait
+        self.found: dict[str, dict[int, ErrorParts]] = {}
+
+    def watch(self, name: str, current: Tensor, sent: Tensor, steps: int) -> None:
+        """A layer has run; see :data:`spikesim.converters.flow.Watch`."""
+        spikes = sent.reshape(steps, -1, *sent.shape[1:])[self.wait :]
+        constant = current.shape[0] * steps == sent.shape[0] and steps > 1
+        currents = None if constant else current.reshape(steps, -1, *current.shape[1:])[self.wait :]
+        self.found[name] = {}
+        for t in self.steps:
+            mean = current if currents is None else currents[:t].mean(0)
+            means = Means(mean, spikes[:t].sum(0) / t, 0.0, 0.0)
+            self.found[name][t] = error_parts(self.wanted[name], means, t, min(self.most, self.burst * t))
 
 
 def preactivations(ann: torch.fx.GraphModule, samples: Tensor, worth: dict[str, Tensor]) -> dict[str, Tensor]:

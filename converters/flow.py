@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
@@ -85,8 +85,14 @@ class Means(NamedTuple):
     spikes: float
 
 
+Watch: TypeAlias = Callable[[str, Tensor, Tensor, int], None]
+"""Is told of a neuron layer by name: its current ``[N, ...]`` (constant) or ``[T*N, ...]``, what it sent, and T."""
+
+
 @torch.no_grad()
-def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int = 0) -> tuple[dict[str, Means], Tensor]:
+def measured_means(
+    network: Network, samples: Tensor, timesteps: int, wait: int = 0, watch_too: Watch | None = None
+) -> tuple[dict[str, Means], Tensor]:
     """Run a converted network and keep what its neuron layers got and gave, by node name; and its output.
 
     Args:
@@ -94,6 +100,7 @@ def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int 
         samples: Inputs ``[N, ...]``.
         timesteps: T, which sums are divided by.
         wait: steps before them, which count as spikes and nothing else.
+        watch_too: Called for every layer while it runs.
 
     Example:
         >>> import torch
@@ -122,6 +129,8 @@ def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int 
                 steps,
             ]
             before = sums.get(name)
+            if watch_too is not None and before is None:
+                watch_too(name, given[0], sent, steps)
             sums[name] = found if before is None else [a + b for a, b in zip(before, found)]
 
         return hook

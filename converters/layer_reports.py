@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, fx
 
-from spikesim.converters.error_parts import error_parts, preactivations
+from spikesim.converters.error_parts import PartsOverTime, error_parts, preactivations
 from spikesim.converters.flow import measured_means
 from spikesim.converters.identity import identity_error
 from spikesim.converters.observe import Observation
@@ -24,6 +24,7 @@ def layer_reports(
     timesteps: int,
     most: float,
     wait: int = 0,
+    burst: int = 1,
 ) -> list[LayerReport]:
     """One report for each neuron layer, in the order of the graph, after a check of the rate identity.
 
@@ -38,16 +39,22 @@ def layer_reports(
         timesteps: T.
         most: Largest tally.
         wait: Steps before the T that count.
+        burst: Largest number of spikes in a step.
 
     Raises:
         ConversionError: A layer breaks the identity.
     """
-    means, _ = measured_means(network, few, timesteps, wait)
-    identity, wanted = identity_error(network, means, few), preactivations(ann, few, worth)
+    wanted = preactivations(ann, few, worth)
+    parts = PartsOverTime(wanted, [2**k for k in range(timesteps.bit_length()) if 2**k < timesteps], most, burst, wait)
+    means, _ = measured_means(network, few, timesteps, wait, parts.watch)
+    # The running sums of max-pools start with the first step of all, and so must the mean that is compared.
+    all_steps = measured_means(network, few, timesteps + wait)[0] if wait else means
+    identity = identity_error(network, all_steps, few)
     layers = []
     for node in ann.graph.nodes:
         if node.name not in ranges:
             continue
+        whole = error_parts(wanted[node.name], means[node.name], timesteps, most)
         histogram, values = seen.histograms[node.name], ranges[node.name]
         zero = histogram.zeros.sum().item() / histogram.total.sum().item()
         layers.append(
@@ -65,7 +72,8 @@ def layer_reports(
                 spikes_per_sample=means[node.name].spikes,
                 bias_shift=shifts.get(node.name),
                 identity_error=identity[node.name],
-                error=error_parts(wanted[node.name], means[node.name], timesteps, most),
+                error=whole,
+                error_at={**parts.found[node.name], timesteps: whole},
             )
         )
     return layers

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.audit import Audit, audited
-from spikesim.converters.data import Batches, inputs_of
+from spikesim.converters.data import Batches, Digest, inputs_of
 from spikesim.converters.folding import folding_error
 from spikesim.converters.observe import Observation, check_weights, observe
 from spikesim.errors import CalibrationError, ConversionError
@@ -31,6 +31,7 @@ class Prepared:
         seen: Histograms and kept samples.
         audit: Verdict on each operation.
         folding_error: Largest difference between the model and its canonical form, relative.
+        digest: SHA-256 of the calibration data.
 
     Example:
         >>> import torch
@@ -47,6 +48,7 @@ class Prepared:
     seen: Observation
     audit: Audit
     folding_error: float
+    digest: str = ""
 
     def samples(self, timesteps: int) -> Tensor:
         """As many of the kept samples as can be run over T steps at once."""
@@ -76,8 +78,10 @@ def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> 
         raise ConversionError(found.refusal())
     ann = canonical.graph
     folding_error(model, ann, example)  # before the data are read
-    seen = observe(ann, data, _how_many(ann, 1, bias_samples), like)
-    return Prepared(type(model).__name__, ann, example, like, seen, found, folding_error(model, ann, seen.kept))
+    digest = Digest()
+    seen = observe(ann, digest.of(data), _how_many(ann, 1, bias_samples), like)
+    error = folding_error(model, ann, seen.kept)
+    return Prepared(type(model).__name__, ann, example, like, seen, found, error, str(digest))
 
 
 def _like(model: nn.Module) -> Tensor:

@@ -18,7 +18,7 @@ from spikesim.converters.policies import CONVERTED
 from spikesim.converters.workbench import Workbench
 from spikesim.dynamics import Neuron, Param, SpikeType, State, where
 from spikesim.errors import TimestepsError
-from spikesim.nn import Constant, DelayedMean, Mean, Network
+from spikesim.nn import Constant, Count, DelayedMean, Mean, Network
 
 
 class TimedBias(Neuron):
@@ -81,7 +81,9 @@ def time_biases(graph: fx.GraphModule, example: Tensor, timesteps: int) -> fx.Gr
     return bench.finish("SpikingGraph")
 
 
-def steady_network(module: nn.Module, timesteps: int, wait: int = 0, hoist: bool = True) -> Network:
+def steady_network(
+    module: nn.Module, timesteps: int, wait: int = 0, hoist: bool = True, counts: bool = False
+) -> Network:
     """A network that is shown its input for ``wait`` steps and T more, whose outputs are averaged over the T.
 
     Args:
@@ -89,6 +91,7 @@ def steady_network(module: nn.Module, timesteps: int, wait: int = 0, hoist: bool
         timesteps: T.
         wait: Steps before.
         hoist: Whether the layers before the first neuron run once.
+        counts: Whether outputs are spikes, which are summed.
 
     Example:
         >>> import torch
@@ -97,8 +100,20 @@ def steady_network(module: nn.Module, timesteps: int, wait: int = 0, hoist: bool
         >>> steady_network(IF(), 2, wait=1)(torch.tensor([[0.5]])).item()
         0.5
     """
-    readout = DelayedMean(wait) if wait else Mean()
+    readout = Count(wait) if counts else DelayedMean(wait) if wait else Mean()
     return Network(module, encoder=Constant(wait + timesteps, hoist=hoist), readout=readout).eval()
+
+
+def waits(network: Network) -> int:
+    """Steps before the first that a network's readout counts.
+
+    Example:
+        >>> from spikesim.converters.settling import steady_network, waits
+        >>> from spikesim.neurons import IF
+        >>> waits(steady_network(IF(), 2, wait=3))
+        3
+    """
+    return network.readout.delay if isinstance(network.readout, (Count, DelayedMean)) else 0
 
 
 class SettlingNetwork(Network):
@@ -108,6 +123,7 @@ class SettlingNetwork(Network):
         module: A spiking graph with timed biases.
         timesteps: T.
         limit: Most steps after the T-th.
+        counts: Whether outputs are spikes, which are summed and not divided by T.
 
     Attributes:
         drained: Steps after the T-th that the last call took.
@@ -128,17 +144,17 @@ class SettlingNetwork(Network):
         ([1.0, 0.0], 0)
     """
 
-    def __init__(self, module: nn.Module, timesteps: int, limit: int = 256) -> None:
-        super().__init__(module)
+    def __init__(self, module: nn.Module, timesteps: int, limit: int = 256, counts: bool = False) -> None:
+        super().__init__(module, readout=Count() if counts else Mean())
         if timesteps < 1 or limit < 1:
             raise TimestepsError(f"timesteps is {timesteps} and limit {limit}; expected at least 1")
         self.timesteps, self.limit = timesteps, limit
         self.drained, self.settled = 0, True
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Run until nothing moves; the sum of the outputs over T."""
+        """Run until nothing moves; the sum of the outputs, over T unless spikes are counted."""
         outputs: Tensor = self.unread(x, mask)
-        return outputs.sum(0) / self.timesteps
+        return outputs.sum(0) if isinstance(self.readout, Count) else outputs.sum(0) / self.timesteps
 
     def unread(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The outputs of all steps, ``[T + drained, N, ...]``."""

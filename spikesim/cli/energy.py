@@ -56,6 +56,8 @@ def energy(
     """
     from spikesim.cli.energy_inputs import energy_inputs
     from spikesim.cli.model import check_takes, load_model
+    from spikesim.converters.expense import settled_report
+    from spikesim.converters.settling import SettlingNetwork
     from spikesim.energy import energy_report
     from spikesim.nn import Network
 
@@ -64,6 +66,12 @@ def energy(
     loaded = load_model(model, weights, settings)
     x, kind, source = energy_inputs(loaded, calibration, input_shape, recordings, timesteps, samples, kind)
     check_takes(loaded, x, source)
+    if isinstance(loaded, SettlingNetwork):
+        report = settled_report(loaded, x, profile, source)
+        report.show()
+        if json_path is not None:
+            report.save(json_path)
+        return
     options: dict[str, Any] = {"input": kind, "profile": profile, "source": source}
     if timesteps is not None and not isinstance(loaded, Network):
         from spikesim.converters import convert

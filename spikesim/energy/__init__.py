@@ -5,7 +5,7 @@ from spikesim.energy.columns import COLUMNS
 from spikesim.energy.compare import energy_report
 from spikesim.energy.fanout import fan_out
 from spikesim.energy.ledger import LayerCounts, Ledger
-from spikesim.energy.pricing import TERMS, Priced, price
+from spikesim.energy.pricing import TERMS, Priced, price, price_steps
 from spikesim.energy.profile import EnergyConstant, Profile, load_profile, profile_names
 from spikesim.energy.report import EnergyReport
 from spikesim.energy.units import format_energy
@@ -26,6 +26,7 @@ __all__ = [
     "format_energy",
     "load_profile",
     "price",
+    "price_steps",
     "profile_names",
     "relu_twin",
     "time_mean",

@@ -49,7 +49,8 @@ class Edge:
     @classmethod
     def declared(cls, declared: SpikeType, once: bool = False) -> Edge:
         """The edge of a declared type."""
-        levels = {"binary": 1, "signed": 1, "graded": 2**declared.bits - 1}.get(declared.kind)
+        several = 2**declared.bits - 1  # of either sign for signed messages of more than one bit
+        levels = {"binary": 1, "signed": several, "graded": several}.get(declared.kind)
         return cls(declared.kind, declared.scale, levels, once=once)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
+
 from spikesim.energy.ledger import Ledger
 from spikesim.energy.profile import ConstantName, Profile
 
@@ -83,3 +85,32 @@ def price(ledger: Ledger, profile: Profile, *, zero_skipping: bool = False) -> P
                 elif count:
                     terms[term] = terms.get(term, 0.0) + count * energies[constant] / ledger.samples
     return Priced(layers, unpriced)
+
+
+def price_steps(ledger: Ledger, profile: Profile) -> torch.Tensor:
+    """What every time step costs; the sum over all is what :func:`price` says.
+
+    Args:
+        ledger: counts of at least one sample.
+        profile: energies of the operations; columns without a constant count nothing, see :func:`price`.
+
+    Returns:
+        Joules per inference, float64 ``[T]``. What runs once for all steps stands at the first.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.energy import Ledger, load_profile, price_steps
+        >>> from spikesim.neurons import IF
+        >>> from spikesim.nn import Network
+        >>> net = Network(torch.nn.Sequential(torch.nn.Linear(10, 100, bias=False), IF()))
+        >>> ledger = Ledger.record(net, torch.eye(10).reshape(2, 5, 10), input="events")
+        >>> [round(joules * 1e12) for joules in price_steps(ledger, load_profile("horowitz45-fp32")).tolist()]
+        [270, 270]
+    """
+    energies = {name: constant.joules for name, constant in profile.constants.items()}
+    steps = torch.zeros(ledger.timesteps, dtype=torch.float64)
+    for columns in TERMS.values():
+        for column, constant in columns.items():
+            if constant in energies:
+                steps += ledger.per_step(column).double() * (energies[constant] / ledger.samples)
+    return steps

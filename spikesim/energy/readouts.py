@@ -31,7 +31,7 @@ def charge_readout(recorder: Recorder, readout: nn.Module, outputs: Any) -> None
                     added = recorder.arrivals(recorder.events(out, edge), edge)
                 else:
                     added = recorder.layout.constant(out.numel(), edge.once, recorder.layer)
-                if isinstance(readout, DelayedMean):
+                if isinstance(readout, (Count, DelayedMean)) and readout.delay:
                     added = added.clone()
                     added[: readout.delay] = 0
                 recorder.add("op_add", added)

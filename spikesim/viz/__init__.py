@@ -13,10 +13,12 @@ from spikesim.viz.phase import phase_plane
 from spikesim.viz.recording import recording_preview
 from spikesim.viz.spikes import raster, state_trace
 from spikesim.viz.surrogates import surrogate_curves
+from spikesim.viz.tradeoff import energy_accuracy
 
 __all__ = [
     "Section",
     "accuracy_over_time",
+    "energy_accuracy",
     "energy_bars",
     "html_page",
     "phase_plane",

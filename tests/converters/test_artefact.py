@@ -22,7 +22,12 @@ def test_what_is_loaded_is_what_was_saved(name: str, tmp_path: Path) -> None:
     x = torch.rand(6, *shape)
     done = convert(randomised(copy.deepcopy(model)), x, timesteps=4)
     done.save(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["network.json", "report.json", "weights.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "network.json",
+        "probe.safetensors",
+        "report.json",
+        "weights.safetensors",
+    ]
     network, report = load_converted(tmp_path)
     assert torch.equal(network(x), done.network(x)) and report == done.report
 
@@ -40,7 +45,7 @@ def test_missing_file(saved: Path) -> None:
         load_converted(saved)
 
 
-@pytest.mark.parametrize("name", ["network.json", "report.json", "weights.safetensors"])
+@pytest.mark.parametrize("name", ["network.json", "probe.safetensors", "report.json", "weights.safetensors"])
 def test_truncated_file(saved: Path, name: str) -> None:
     content = (saved / name).read_bytes()
     (saved / name).write_bytes(content[: len(content) // 2])
@@ -50,7 +55,7 @@ def test_truncated_file(saved: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"schema_version": 2', '"schema_version": 1'), ('"Linear"', '"Bilinear"'), ('"timesteps"', '"steps"')],
+    [('"schema_version": 3', '"schema_version": 2'), ('"Linear"', '"Bilinear"'), ('"timesteps"', '"steps"')],
 )
 def test_foreign_graphs_are_refused(saved: Path, old: str, new: str) -> None:
     path = saved / "network.json"
