@@ -102,11 +102,7 @@ class Comparison(BaseModel):
         writer = csv.DictWriter(text, heads, lineterminator="\n", restval="")
         writer.writeheader()
         for row in self.rows:
-            line = {
-                key: value
-                for key, value in row.model_dump(exclude={"latency", "unpriced"}).items()
-                if value is not None
-            }
+            line = row.model_dump(exclude={"latency", "unpriced"}, exclude_none=True)
             if row.latency is not None:
                 late = row.latency
                 line |= {"latency": late.steps, "pipelined": late.pipelined}

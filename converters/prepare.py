@@ -17,6 +17,7 @@ from spikesim.converters.observe import Observation, check_weights, observe
 from spikesim.errors import CalibrationError, ConversionError
 
 _LIVE_VALUES = 2**26
+_CHECKED = 64  # samples on which the folded form is compared with the model
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> 
     folding_error(model, ann, example)  # before the data are read
     digest = Digest()
     seen = observe(ann, digest.of(data), _how_many(ann, 1, bias_samples), like)
-    error = folding_error(model, ann, seen.kept)
+    error = folding_error(model, ann, seen.kept[:_CHECKED])
     return Prepared(type(model).__name__, ann, example, like, seen, found, error, str(digest))
 
 
