@@ -40,8 +40,8 @@ from spikesim.energy import Profile
 from spikesim.errors import ConfigError, TimestepsError
 from spikesim.nn import Network
 
-CHECKED = 32
-"""Calibration samples on which a converted network is checked."""
+CHECKED, CHECKED_STEPS = 32, 128
+"""Calibration samples on which a converted network is checked, fewer where they take more steps together."""
 
 
 class Converted(NamedTuple):
@@ -189,7 +189,7 @@ def convert(
     if last:
         drop_scale(snn)
     proof = prove(snn)
-    most, few = policy.tally(timesteps), samples[:CHECKED]
+    most, few = policy.tally(timesteps), samples[: min(CHECKED, max(8, CHECKED_STEPS // timesteps))]
     even = most if exact else None
     shifts = calibrate_biases(ann, snn, worth, samples, timesteps, even, wait) if calibrate_bias else {}
     starts = calibrate_potentials(ann, snn, worth, samples, timesteps) if calibrate_potential else {}

@@ -77,9 +77,9 @@ def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float
         >>> parts.clipping, parts.unevenness
         (0.5, 0.0)
     """
-    activation, top = preactivation.double().clamp(min=0), most / timesteps
-    clipped, even = activation.clamp(max=top), quantised_rate(preactivation.double(), timesteps, most)
-    got, rate = quantised_rate(means.current.double(), timesteps, most), means.rate.double()
+    activation, top = preactivation.clamp(min=0), most / timesteps
+    clipped, even = activation.clamp(max=top), quantised_rate(preactivation, timesteps, most)
+    got, rate = quantised_rate(means.current, timesteps, most), means.rate
     scale = float(activation.square().mean().sqrt()) or 1.0
 
     def size(part: Tensor) -> float:

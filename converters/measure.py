@@ -18,7 +18,7 @@ from spikesim.errors import CalibrationError, ConfigError
 from spikesim.nn import Constant, Network
 
 PROFILE = "horowitz45-fp32"
-_LIVE_VALUES = 2**26
+_LIVE_VALUES = 2**25
 
 
 @torch.no_grad()
@@ -197,7 +197,7 @@ def _like(network: Network) -> Tensor:
 
 
 def _pieces(network: Network, x: Tensor, y: Tensor, steps: int) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """A batch in pieces whose largest layer stays within a quarter gigabyte over all steps."""
+    """A batch in pieces whose largest layer stays within an eighth of a gigabyte over all steps."""
     if not len(x):
         return (), ()
     graph = getattr(network.module, "graph", None)

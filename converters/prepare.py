@@ -16,7 +16,7 @@ from spikesim.converters.folding import folding_error
 from spikesim.converters.observe import Observation, check_weights, observe
 from spikesim.errors import CalibrationError, ConversionError
 
-_LIVE_VALUES = 2**26
+_LIVE_VALUES = 2**25
 _CHECKED = 64  # samples on which the folded form is compared with the model
 
 
@@ -104,6 +104,6 @@ def _first(calibration: Batches, like: Tensor) -> tuple[Tensor, Iterator[Tensor]
 
 
 def _how_many(ann: fx.GraphModule, timesteps: int, most: int) -> int:
-    """Samples to run over T steps at once, so that the largest layer stays within a quarter gigabyte."""
+    """Samples to run over T steps at once, so that the largest layer stays within an eighth of a gigabyte."""
     largest = max(math.prod(node.meta["shape"]) for node in ann.graph.nodes if node.meta["shape"])
     return max(1, min(most, _LIVE_VALUES // (timesteps * largest)))
