@@ -98,7 +98,7 @@ class EarlyExit(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write the margins as JSON, beside a network that :meth:`Converted.save` wrote."""
-        margins = [None if value == float("inf") else value for value in self.margins.tolist()]  # type: ignore[operator, union-attr]
+        margins = [None if value == float("inf") else value for value in self.margins.tolist()]  # type: ignore[operator]
         write_text(path, json.dumps({"schema_version": 1, "margins": margins}) + "\n")
 
     @classmethod

@@ -115,19 +115,19 @@ def measured_means(
     sums: dict[str, list[Any]] = {}
 
     def watch(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(module: nn.Module, given: tuple[Tensor], sent: Tensor) -> None:
+        def hook(module: Any, given: tuple[Tensor], sent: Tensor) -> None:
             inner: Any = module[0] if isinstance(module, nn.Sequential) else module
             steps = inner.timesteps or 1
             current = given[0]
             constant = current.shape[0] * steps == sent.shape[0] and steps > 1
             current = current * (steps - wait) if constant else _over_time(current, steps, wait)
-            found = [
-                current,
-                _over_time(sent, steps, wait),
-                float(sent.count_nonzero()),
-                float(sent.abs().sum(dtype=torch.float64)),
-                steps,
-            ]
+            rate = _over_time(sent, steps, wait)
+            whole = _over_time(sent, steps, 0) if wait else rate
+            if module.emits.kind == "binary":  # the tally says how often it fired
+                spikes = events = float(whole.sum(dtype=torch.float64))
+            else:
+                spikes, events = float(sent.abs().sum(dtype=torch.float64)), float(sent.count_nonzero())
+            found = [current, rate, events, spikes, steps]
             before = sums.get(name)
             if watch_too is not None and before is None:
                 watch_too(name, given[0], sent, steps)

@@ -204,7 +204,7 @@ def _pieces(network: Network, x: Tensor, y: Tensor, steps: int) -> tuple[tuple[T
     shapes = [node.meta.get("shape") or () for node in graph.nodes] if graph is not None else []
     largest = max([int(torch.Size(shape).numel()) for shape in shapes if shape], default=x[0].numel())
     rows = max(1, _LIVE_VALUES // (steps * max(largest, 1)))
-    return x.split(rows), y.split(rows)
+    return torch.split(x, rows), torch.split(y, rows)
 
 
 def _check_scores(scores: Tensor, y: Tensor) -> None:

@@ -17,7 +17,7 @@ from spikesim.converters.observe import Observation, check_weights, observe
 from spikesim.errors import CalibrationError, ConversionError
 
 _LIVE_VALUES = 2**25
-_CHECKED = 64  # samples on which the folded form is compared with the model
+_CHECKED = 32  # samples on which the folded form is compared with the model
 
 
 @dataclass(frozen=True)

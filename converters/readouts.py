@@ -140,7 +140,7 @@ def counted(ready: Prepared) -> tuple[Prepared, str]:
     node = bench.between(source, Rectifier(), _NODE, output)
     output.replace_input_with(source, node)
     host = bias_host(bench.root, node)
-    if host is not None and host.weight.shape[0] == shape[0]:  # type: ignore[union-attr, index]
+    if host is not None and host.weight.shape[0] == shape[0]:  # type: ignore[index]
         add_bias(host, shift)
     else:
         last = source

@@ -271,5 +271,5 @@ class ConversionReport(BaseModel):
         from rich.console import Group
 
         latency = f"Latency: {self.latency.describe()}. Readout: {self.readout}."
-        parts = [self.layer_table(), latency, self.error_table(), self.certificate_line(), self.accuracy_table()]
-        return Group(*(part for part in parts if part is not None))
+        shown: list[Table | str | None] = [self.layer_table(), latency, self.error_table(), self.certificate_line()]
+        return Group(*(part for part in [*shown, self.accuracy_table()] if part is not None))

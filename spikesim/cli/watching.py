@@ -37,8 +37,10 @@ class Bars:
         return lambda done: self._bar.update(task, advance=1, description=f"{what}: {done}")
 
     def _shown(self, arrays: list[torch.Tensor], what: str, then: str | None) -> Iterator[Any]:
+        import torch
+
         task = self._bar.add_task(what, total=len(arrays[0]))
-        for parts in zip(*(array.split(BATCH) for array in arrays)):
+        for parts in zip(*(torch.split(array, BATCH) for array in arrays)):
             yield parts
             self._bar.update(task, advance=len(parts[0]))
         if then is not None:

@@ -33,7 +33,7 @@ def energy_accuracy(
     if axis is None:
         _, (axis,) = canvas()
     for style, (name, points) in zip(styles(), series.items()):
-        axis.plot([1e9 * joules for joules, _ in points], [100 * y for _, y in points], label=name, **style)
+        axis.plot([1e9 * joules for joules, _ in points], [100 * y for _, y in points], label=name, **style)  # type: ignore[arg-type]
     for name, (joules, accuracy) in (references or {}).items():
         axis.plot([1e9 * joules], [100 * accuracy], "k*", markersize=11, label=name)
     drawn = [joules for points in series.values() for joules, _ in points]
