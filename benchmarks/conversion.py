@@ -166,7 +166,9 @@ def measure(seed: int, steps: list[int], methods: list[str]) -> dict[str, Any]:
     rows = compare(model, data["calibration"], (data["x"], data["y"]), timesteps=steps, methods=chosen).rows
     found: dict[str, Any] = {}
     for row in rows:
-        cell = {"accuracy": 100 * row.accuracy, "spikes": row.spikes, "latency": row.latency}
+        if row.accuracy is None or row.latency is None:
+            raise SystemExit(f"{row.method} at T={row.timesteps} failed: {row.failed}")
+        cell = {"accuracy": 100 * row.accuracy, "spikes": row.spikes, "energy": row.energy, "steps": row.latency.steps}
         found.setdefault(row.method, {})[str(row.timesteps)] = cell
     for name, by_t in peers(model, data, steps).items():
         if isinstance(by_t, str):
