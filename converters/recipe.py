@@ -14,6 +14,7 @@ from spikesim.converters.calibration import parse_stages
 from spikesim.converters.observe import Observation
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
 from spikesim.converters.ranges import activation_ranges, cap_of
+from spikesim.converters.readouts import Readout, check_readout, parse_readout
 from spikesim.converters.thresholds import Threshold, checked, parse_threshold
 from spikesim.errors import ConfigError, TimestepsError
 
@@ -32,6 +33,7 @@ class Recipe:
         granularity: One threshold per channel or per layer.
         stages: Of the calibration, in order.
         exact: Whether the network runs until nothing moves.
+        readout: How the outputs are read.
 
     Example:
         >>> from spikesim.converters.recipe import Recipe
@@ -47,6 +49,7 @@ class Recipe:
     granularity: Granularity
     stages: tuple[str, ...]
     exact: bool
+    readout: Readout
 
     @classmethod
     def of(
@@ -58,6 +61,7 @@ class Recipe:
         granularity: Granularity = "channel",
         calibrate: str | Iterable[str] = ("bias",),
         exact: bool = False,
+        readout: str | Readout = "membrane",
     ) -> Recipe:
         """Check all choices; the arguments are those of :func:`~spikesim.converters.convert`.
 
@@ -81,9 +85,11 @@ class Recipe:
                 "calibrate='potential' sets what a neuron holds before its first step, which means nothing to "
                 f"{'an exact network' if exact else repr(policy.name)}: leave it out"
             )
+        read = parse_readout(readout)
+        check_readout(read, policy, exact)
         method, rule = parse_threshold(threshold, policy.levels(int(timesteps)))
         rule = partial(checked, rule) if callable(threshold) else rule
-        return cls(int(timesteps), policy, method, rule, granularity, stages, exact)
+        return cls(int(timesteps), policy, method, rule, granularity, stages, exact, read)
 
     @property
     def even(self) -> bool:
