@@ -83,7 +83,10 @@ def test_convert_with_every_option(spikesim, tmp_path, weights, images):
         "delayed(2)",
         "--early-exit",
         0.9,
-        "--potential",
+        "--calibrate",
+        "bias,potential",
+        "--samples",
+        32,
         "--neuron",
         "burst(3)",
     ]

@@ -133,7 +133,8 @@ def test_the_probe_finds_the_layer_that_changed(tmp_path: Path) -> None:
 
 def test_a_probe_that_cannot_be_put_is_no_crash(saved: Path) -> None:
     probe = load_file(saved / "probe.safetensors")
-    for wrong in ({**probe, "x": probe["x"][..., :1]}, {**probe, "spikes": probe["spikes"][:0]}, {"x": probe["x"]}):
+    x = probe["input.0"]
+    for wrong in ({**probe, "input.0": x[..., :1]}, {**probe, "spikes": probe["spikes"][:0]}, {"input.0": x}):
         save_file({k: v.contiguous() for k, v in wrong.items()}, saved / "probe.safetensors")
         _resign(saved, "probe.safetensors")
         with pytest.raises(CheckpointError):
@@ -145,7 +146,7 @@ def test_the_probe_wakes_every_layer_and_holds_no_data(tmp_path: Path) -> None:
     x = 1000 * torch.rand(20, *shape)  # inputs of quite another size than noise
     convert(randomised(copy.deepcopy(model)), x, timesteps=4).save(tmp_path)
     probe = load_file(tmp_path / "probe.safetensors")
-    assert (probe["spikes"] > 0).any() and probe["x"].abs().max() < 400
+    assert (probe["spikes"] > 0).any() and probe["input.0"].abs().max() < 400
 
 
 def test_a_full_disk_leaves_what_was_there(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

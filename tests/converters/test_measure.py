@@ -84,7 +84,8 @@ def test_energies_of_steps_add_up(task) -> None:  # type: ignore[no-untyped-def]
     model, x, _ = task
     ledger = Ledger.record(convert(model, x, timesteps=6).network, x, input="analog")
     prices = load_profile(PROFILE)
-    assert float(price_steps(ledger, prices).sum()) == pytest.approx(price(ledger, prices).total)
+    spent = price_steps(ledger, prices)
+    assert spent[-1].item() == pytest.approx(price(ledger, prices).total) and bool((spent.diff() > 0).all())
 
 
 def test_what_cannot_be_measured(task) -> None:  # type: ignore[no-untyped-def]
@@ -125,7 +126,10 @@ def test_latency_leaves_nothing_out(task) -> None:  # type: ignore[no-untyped-de
             return torch.relu(self.b(torch.relu(self.a(z)))) + z  # the shortcut is not the longest way
 
     assert convert(Short(), torch.rand(9, 4), timesteps=2).report.latency.depth == 3
-    assert Latency(timesteps=1, wait=0, drain=0, depth=1, whole=False).describe() == "1 step: T = 1"
+    assert Latency(timesteps=1, wait=0, drain=0, depth=1, hold=0).describe() == "1 step: T = 1"
+    held = Latency(timesteps=4, wait=0, drain=0, depth=3, hold=2)
+    assert (held.steps, held.pipelined, held.brief()) == (8, 8, "8 (4 held back)")
+    assert held.describe() == "8 steps: T = 4, 4 held back between layers"
 
 
 def test_errors_against_t_are_those_of_runs_that_end_there(task) -> None:  # type: ignore[no-untyped-def]
