@@ -11,8 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.lazy import Lazy
 from spikesim.converters.linear import add_bias
-from spikesim.converters.prefix import Prefix, Task, along_channels, channel_mean, hosts_at
+from spikesim.converters.prefix import Prefix, Task, channel_mean, hosts_at
 
 
 @torch.no_grad()
@@ -40,18 +41,19 @@ def calibrate_biases(task: Task) -> dict[str, float]:
 
 
 class _Biases(Prefix):
-    def correct(self, n: fx.Node, neuron: nn.Module, current: Tensor, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor:
         spikes, host = self.fire(neuron, current), bias_host(self.module, n.all_input_nodes[0])
         if host is None:
             return spikes
         error = self.rate(spikes) - wanted
         shift = -channel_mean(error)
-        shifted = self.fire(neuron, current + along_channels(shift.to(current), current))
+        shifted = self.fire(neuron, current, shift)
         worse = channel_mean((self.rate(shifted) - wanted) ** 2) >= channel_mean(error**2)
         shift = shift.masked_fill(worse, 0.0)
         add_bias(host, shift)
         self.moved[n.name] = shift.abs().mean().item()
-        return torch.where(along_channels(worse, spikes), spikes, shifted)
+        shifted[:, worse] = spikes[:, worse]
+        return shifted
 
     def correct_output(self, name: str, source: fx.Node, result: Tensor, wanted: Tensor) -> None:
         host = bias_host(self.module, source)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from spikesim.converters.lazy import Lazy
 from spikesim.converters.prefix import Prefix, Task, along_channels, channel_mean
 
 
@@ -40,15 +41,15 @@ def calibrate_potentials(task: Task) -> dict[str, float]:
 
 
 class _Potentials(Prefix):
-    def correct(self, n: fx.Node, neuron: Any, current: Tensor, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: Any, current: Lazy, wanted: Tensor) -> Tensor:
         spikes, before = self.fire(neuron, current), neuron.initial_v
         error = self.rate(spikes) - wanted
         change = -self.task.timesteps * error.mean(0)
         neuron.initial_v = before + change
         moved = self.fire(neuron, current)
         worse = channel_mean((self.rate(moved) - wanted) ** 2) >= channel_mean(error**2)
-        worse = along_channels(worse, spikes)
-        change = change.masked_fill(worse, 0.0)
+        change = change.masked_fill(along_channels(worse, wanted), 0.0)
         neuron.initial_v = before + change
         self.moved[n.name] = change.abs().mean().item()
-        return torch.where(worse, spikes, moved)
+        moved[:, worse] = spikes[:, worse]
+        return moved

@@ -7,20 +7,23 @@ leads to the neurons, and hands their new spikes on (Li et al., ICML 2021). No l
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.activations import Activations
 from spikesim.converters.allowed import Kept
 from spikesim.converters.differential import ChangeOf, RateOf
 from spikesim.converters.flow import quantised_rate
 from spikesim.converters.inputs import Inputs, every_step
+from spikesim.converters.lazy import Lazy, collected, compact, unfolded, values_of
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
 from spikesim.converters.outputs import outputs_of
 from spikesim.converters.policies import CONVERTED
-from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.telescoping import TIMED
 from spikesim.dynamics import Neuron
@@ -67,6 +70,8 @@ class Task:
 class Prefix(fx.Interpreter):
     """Runs the spiking graph over folded time; a subclass corrects each layer before its spikes go on.
 
+    Spikes are kept, as one byte each where they fit into it; currents are computed when they are read.
+
     Args:
         task: Its ``snn`` is changed.
 
@@ -79,7 +84,7 @@ class Prefix(fx.Interpreter):
         self.task = task
         self.steps = 1 if task.even else task.wait + task.timesteps
         self.wait = 0 if task.even else task.wait
-        self.wanted = _activations_of(task.ann, task.samples)
+        self.wanted = Activations(task.ann, task.samples)
         self.moved: dict[str, float] = {}
         self._changes, self._rates = ChangeOf(), RateOf()
 
@@ -88,13 +93,13 @@ class Prefix(fx.Interpreter):
         self.run(every_step(self.task.samples, self.steps))
         return self.moved
 
-    def correct(self, n: fx.Node, neuron: nn.Module, current: Tensor, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor:
         """Correct what leads to a neuron.
 
         Args:
             n: The neuron's node.
             neuron: The neuron.
-            current: What it gets, in thresholds, ``[T*N, ...]``.
+            current: What it gets, in thresholds, ``[T*N, ...]``; follows the weights before it.
             wanted: The ANN's activation, in what a spike is worth, ``[N, ...]``.
 
         Returns:
@@ -108,35 +113,65 @@ class Prefix(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """One node."""
         module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
-        if isinstance(module, CONVERTED):
-            current: Tensor = self.fetch_args_kwargs_from_env(n)[0][0]
-            activation = self.wanted.pop(n.name)
-            worth = along_channels(self.task.worth[n.name].to(activation), activation)
-            return self.correct(n, module, current, activation / worth)
-        if isinstance(module, Neuron):
-            return self.fire(module, self.fetch_args_kwargs_from_env(n)[0][0])
         if n.op == "output":
             for name, source in outputs_of(n.graph).items():
-                self.correct_output(name, source, self.env[source], self.wanted.pop(name))
-        return super().run_node(n)
+                self.correct_output(name, source, self.rows_of(self.env[source]), self.wanted[name])
+        if n.op not in ("call_module", "call_function"):
+            return super().run_node(n)
+        args, kwargs = self.fetch_args_kwargs_from_env(n)
+        if isinstance(module, CONVERTED):
+            current = args[0] if isinstance(args[0], Lazy) else self._lazy(lambda x: x, args[0], n)
+            activation = self.wanted[n.name]
+            worth = along_channels(self.task.worth[n.name].to(activation), activation)
+            return self.correct(n, module, current, activation / worth)
+        if isinstance(module, Neuron):  # a sum over time, or the like
+            return args[0] if self.task.even else self._lazy(lambda x: self._over_time(module, x), args[0], n)
+        call = getattr(self, n.op)
+        return self._lazy(lambda given: call(n.target, *given), (args, kwargs), n)
 
-    def fire(self, neuron: nn.Module, current: Tensor) -> Tensor:
-        """What a neuron, or a sum over time, makes of ``[T*N, ...]``."""
-        if not self.task.even:
-            rows = current.reshape(self.steps, -1, *current.shape[1:])
+    def fire(self, neuron: nn.Module, current: Lazy, shift: Tensor | None = None) -> Tensor:
+        """What a neuron makes of ``[T*N, ...]``; spikes as whole numbers of one byte.
+
+        Args:
+            neuron: Any that keeps its shape.
+            current: What it gets.
+            shift: Is added to the current, ``[C]``.
+        """
+
+        def part(some: slice) -> Tensor:
+            rows = current.of(some)
+            if shift is not None:
+                rows = rows + along_channels(shift.to(rows), rows[0])
+            if self.task.even:
+                return quantised_rate(rows, self.task.timesteps, self.task.most)
             if isinstance(neuron, DifferentialIF):
                 # The graph still tells rates: take them apart before the neuron, put them together behind it.
                 told: Tensor = self._rates(neuron(self._changes(rows)))
-                return told.flatten(0, 1)
-            emitted: Tensor = neuron(rows)
-            return emitted.flatten(0, 1)
-        if isinstance(neuron, CONVERTED):
-            return quantised_rate(current, self.task.timesteps, self.task.most)
-        return current
+                return told
+            return compact(neuron, neuron(rows))
+
+        return collected(current, part)
+
+    def rows_of(self, value: Tensor | Lazy) -> Tensor:
+        """All rows of a current."""
+        return value.whole() if isinstance(value, Lazy) else value
 
     def rate(self, rows: Tensor) -> Tensor:
         """Mean ``[N, ...]`` of ``[T*N, ...]`` over the steps that count."""
-        return rows.reshape(self.steps, -1, *rows.shape[1:])[self.wait :].mean(0)
+        steps = unfolded(rows, self.steps)[self.wait :]
+        if rows.is_floating_point():
+            return steps.mean(0)
+        total = torch.zeros(steps.shape[1:], dtype=self.wanted.dtype, device=rows.device)
+        for step in steps:
+            total += step
+        return total / len(steps)
+
+    def _over_time(self, module: nn.Module, rows: Tensor) -> Tensor:
+        given: Tensor = module(unfolded(rows, self.steps))
+        return given.flatten(0, 1)
+
+    def _lazy(self, call: Callable[[Any], Tensor], given: Any, n: fx.Node) -> Lazy:
+        return Lazy(call, given, self.steps, values_of(n), self.wanted.dtype)
 
 
 def channel_mean(x: Tensor) -> Tensor:
@@ -148,7 +183,8 @@ def channel_mean(x: Tensor) -> Tensor:
         >>> channel_mean(torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
         [2.0, 3.0]
     """
-    return x.transpose(0, 1).flatten(1).double().mean(1)
+    rest = x[0, 0].numel()
+    return x.reshape(*x.shape[:2], rest).sum(2).double().mean(0) / rest
 
 
 def along_channels(values: Tensor, like: Tensor) -> Tensor:
@@ -161,29 +197,6 @@ def along_channels(values: Tensor, like: Tensor) -> Tensor:
         torch.Size([3, 1, 1])
     """
     return values.reshape([-1] + [1] * (like.dim() - 2))
-
-
-def _activations_of(ann: fx.GraphModule, samples: Inputs) -> dict[str, Tensor]:
-    activations = _Activations(ann)
-    activations.run(samples)
-    return activations.found
-
-
-class _Activations(fx.Interpreter):
-    """Keeps the activation of each Rectifier, and the outputs."""
-
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        self.found: dict[str, Tensor] = {}
-
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
-        rectifier = n.op == "call_module" and isinstance(self.module.get_submodule(str(n.target)), Rectifier)
-        if rectifier:
-            self.found[n.name] = result
-        if n.op == "output":
-            self.found.update({name: self.env[source] for name, source in outputs_of(n.graph).items()})
-        return result
 
 
 def hosts_of(graph: nn.Module, node: fx.Node) -> list[fx.Node]:

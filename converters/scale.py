@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.lazy import Lazy
 from spikesim.converters.linear import LINEAR, out_channels, rescale
 from spikesim.converters.maxpool import ALL_MEAN
 from spikesim.converters.prefix import Prefix, Task, channel_mean
@@ -46,7 +47,7 @@ def calibrate_scales(task: Task) -> dict[str, float]:
 
 
 class _Scales(Prefix):
-    def correct(self, n: fx.Node, neuron: nn.Module, current: Tensor, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor:
         spikes = self.fire(neuron, current)
         readers = _readers(self.module, n)
         if readers:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from spikesim.converters.prefix import hosts_at
 from spikesim.dynamics import Neuron
@@ -50,14 +50,11 @@ class Segment:
         else:
             yield node
 
-    def __call__(
-        self, given: Mapping[fx.Node, Tensor], over_time: Callable[[nn.Module, Tensor], Tensor] | None = None
-    ) -> Tensor:
-        """The current.
+    def __call__(self, given: Mapping[fx.Node, Tensor]) -> Tensor:
+        """The current on average; sums over time change no rate and are left out.
 
         Args:
-            given: What each source gives: rates ``[N, ...]``, or rows ``[T*N, ...]`` together with ``over_time``.
-            over_time: Runs sums over time; they change no rate and are left out without it.
+            given: The rates of all sources, ``[N, ...]``.
         """
 
         def value(node: fx.Node) -> Tensor:
@@ -66,8 +63,6 @@ class Segment:
             if node.op == "call_function":
                 return operator.add(*(value(operand) for operand in node.all_input_nodes))
             module, x = self._graph.get_submodule(str(node.target)), value(node.all_input_nodes[0])
-            if isinstance(module, Neuron):
-                return x if over_time is None else over_time(module, x)
-            return module(x)
+            return x if isinstance(module, Neuron) else module(x)
 
         return value(self._end)

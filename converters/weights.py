@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.bias import bias_host
+from spikesim.converters.lazy import Lazy
 from spikesim.converters.linear import add_bias, out_channels
 from spikesim.converters.outputs import outputs_of
 from spikesim.converters.prefix import Prefix, Task, along_channels
@@ -71,52 +72,46 @@ class _Weights(Prefix):
         ends = [n.all_input_nodes[0] for n in graph.nodes if n.name in task.worth] + [*outputs_of(graph).values()]
         self.segments = {end: Segment(task.snn, end) for end in ends}
         self.uses = Counter(source for segment in self.segments.values() for source in segment.sources)
-        self.rows: dict[fx.Node, Tensor] = {}
+        self.rates: dict[fx.Node, Tensor] = {}
         # The order of the samples is the same in every run, and the caller's random numbers are left alone.
         self.generator = torch.Generator().manual_seed(0)
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         if n in self.uses:
-            self.rows[n] = result
+            self.rates[n] = self.rate(self.rows_of(result))
         return result
 
-    def correct(self, n: fx.Node, neuron: nn.Module, current: Tensor, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor:
         task = self.task
-        worth = along_channels(task.worth[n.name].to(current), current)
+        worth = along_channels(task.worth[n.name].to(wanted), wanted)
 
         def loss(got: Tensor, asked: Tensor) -> Tensor:
             tally = floor_through(task.timesteps * got + 0.5).clamp(0.0, task.most)
             return (worth * (tally / task.timesteps - asked)).square().mean()
 
-        source = n.all_input_nodes[0]
-        rows = self._refit(n.name, source, wanted, loss)
-        return self.fire(neuron, current if rows is None else self.segments[source](rows, self.fire))
+        self._refit(n.name, n.all_input_nodes[0], wanted, loss)
+        return self.fire(neuron, current)
 
     def correct_output(self, name: str, source: fx.Node, result: Tensor, wanted: Tensor) -> None:
         self._refit(name, source, wanted, lambda got, asked: (got - asked).square().mean())
 
-    def _refit(
-        self, name: str, end: fx.Node, wanted: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
-    ) -> dict[fx.Node, Tensor] | None:
-        """Train the hosts of a current; gives what they read, or None if they are as they were."""
+    def _refit(self, name: str, end: fx.Node, wanted: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+        """Train the hosts of a current."""
         host: Any = bias_host(self.module, end)
         segment = self.segments[end]
         if host is None:
-            return None
-        rows = {source: self.rows[source] for source in segment.sources}
+            return
+        rates = {source: self.rates[source] for source in segment.sources}
         for source in segment.sources:
             self.uses[source] -= 1
             if not self.uses[source]:
-                del self.rows[source]
+                del self.rates[source]
         if host.bias is None:
             add_bias(host, torch.zeros(out_channels(host)))
-        rates = {source: self.rate(value) for source, value in rows.items()}
         better = fit(segment, rates, wanted, loss, self.generator)
-        if not better:
-            return None
-        self.moved[name] = better
-        return rows
+        if better:
+            self.moved[name] = better
 
 
 def fit(
