@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -65,6 +65,11 @@ class LayerCounts:
         """One word for the inputs; "analog_once" where a constant input is computed once."""
         kinds = "+".join(sorted(self.inputs)) or "none"
         return "analog_once" if self.once and kinds == "analog" else kinds
+
+    def until(self, step: int) -> LayerCounts:
+        """The counts of the first steps alone."""
+        counts = {column: steps[:step] for column, steps in self.counts.items()}
+        return replace(self, counts=counts, tables={column: table[:step] for column, table in self.tables.items()})
 
     def per_sample(self, column: str) -> torch.Tensor:
         """A column summed over the time steps, int64 ``[samples]``.
