@@ -6,6 +6,7 @@ from spikesim.energy.breakeven import BreakEven
 from spikesim.energy.columns import COLUMNS
 from spikesim.energy.compare import energy_report
 from spikesim.energy.compat import as_lemaire, as_neurobench, as_syops
+from spikesim.energy.diff import EnergyDiff, LayerChange, energy_diff
 from spikesim.energy.fanout import fan_out
 from spikesim.energy.figures import EnergyConstant, MemoryTier, PowerConstant
 from spikesim.energy.included import Included
@@ -19,6 +20,7 @@ from spikesim.energy.quantised import matched_bits
 from spikesim.energy.reference import Reference, load_reference, reference_names
 from spikesim.energy.report import EnergyReport
 from spikesim.energy.rows import EnergyRow, energy_rows
+from spikesim.energy.saved import read_report
 from spikesim.energy.shapes import LayerShape
 from spikesim.energy.uncertainty import Spread, Uncertainty
 from spikesim.energy.units import format_energy
@@ -30,9 +32,11 @@ __all__ = [
     "BreakEven",
     "Elsewhere",
     "EnergyConstant",
+    "EnergyDiff",
     "EnergyReport",
     "EnergyRow",
     "Included",
+    "LayerChange",
     "LayerCounts",
     "LayerShape",
     "Ledger",
@@ -48,6 +52,7 @@ __all__ = [
     "as_lemaire",
     "as_neurobench",
     "as_syops",
+    "energy_diff",
     "energy_report",
     "energy_rows",
     "fan_out",
@@ -59,6 +64,7 @@ __all__ = [
     "merged",
     "price",
     "profile_names",
+    "read_report",
     "reference_names",
     "relu_twin",
     "time_mean",

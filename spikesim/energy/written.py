@@ -63,7 +63,7 @@ def latex(report: EnergyReport) -> str:
         >>> import torch
         >>> from spikesim.energy import energy_report
         >>> from spikesim.energy.written import latex
-        >>> print(latex(energy_report(torch.nn.Linear(10, 5), torch.ones(2, 10), input="analog")).splitlines()[6])
+        >>> print(latex(energy_report(torch.nn.Linear(10, 5), torch.ones(2, 10), input="analog")).splitlines()[5])
         (root) & analog & -- & -- & 50 & -- & -- & 234.5 & 100.0 \\
     """
     head, rows = _layers(report, latex_text, empty="--", share=r"share (\%)")

@@ -55,17 +55,11 @@ def test_the_pages_own_arithmetic_gives_the_totals_of_the_package(name, tmp_path
 
 
 def test_the_page_loads_nothing():
-    page = page_reports()["converted"]().to_html()
-    for outside in (
-        r"https?://(?!www\.w3\.org/2000/svg)",
-        r"\bsrc=",
-        r"<link",
-        r"@import",
-        r"url\(",
-        r"\bfetch\(",
-        "innerHTML",
-    ):
-        assert not re.search(outside, page.replace(json.dumps(data_of(page)), "")), outside
+    whole = page_reports()["converted"]().to_html()
+    page = re.sub(r'id="data">.*?<', "<", whole, flags=re.DOTALL)  # citations may name addresses
+    assert 20_000 < len(page) < len(whole)
+    for outside in ("https?://(?!www.w3.org/2000/svg)", "src=", "<link", "@import", r"url\(", r"fetch\(", "innerHTML"):
+        assert not re.search(outside, page), outside
     assert "default-src 'none'" in page
 
 

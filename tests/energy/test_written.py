@@ -5,6 +5,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -127,7 +128,7 @@ def test_energy_over_time_ends_at_the_total(name):
     report = page_reports()[name]()
     steps = report.over_time()
     assert len(steps) == report.ledger.timesteps and steps[-1] == near(report.energy)
-    assert all(a < b for a, b in zip(steps, steps[1:]))
+    assert all(a < b for a, b in pairwise(steps))
 
 
 def test_the_first_steps_cost_what_a_shorter_run_costs():
