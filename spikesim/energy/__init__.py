@@ -3,6 +3,7 @@
 from spikesim.energy.across import Elsewhere
 from spikesim.energy.baselines import relu_twin, time_mean
 from spikesim.energy.breakeven import BreakEven
+from spikesim.energy.budget import Budget, Trial, energy_budget
 from spikesim.energy.columns import COLUMNS
 from spikesim.energy.compare import energy_report
 from spikesim.energy.compat import as_lemaire, as_neurobench, as_syops
@@ -22,6 +23,7 @@ from spikesim.energy.report import EnergyReport
 from spikesim.energy.rows import EnergyRow, energy_rows
 from spikesim.energy.saved import read_report
 from spikesim.energy.shapes import LayerShape
+from spikesim.energy.synaptic_operations import SynapticOperations
 from spikesim.energy.uncertainty import Spread, Uncertainty
 from spikesim.energy.units import format_energy
 from spikesim.energy.updates import UpdateMix, update_mix
@@ -30,6 +32,7 @@ __all__ = [
     "COLUMNS",
     "TERMS",
     "BreakEven",
+    "Budget",
     "Elsewhere",
     "EnergyConstant",
     "EnergyDiff",
@@ -47,11 +50,14 @@ __all__ = [
     "Profile",
     "Reference",
     "Spread",
+    "SynapticOperations",
+    "Trial",
     "Uncertainty",
     "UpdateMix",
     "as_lemaire",
     "as_neurobench",
     "as_syops",
+    "energy_budget",
     "energy_diff",
     "energy_report",
     "energy_rows",

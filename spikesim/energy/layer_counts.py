@@ -29,6 +29,7 @@ class LayerCounts:
         zero_weights: weights that are zero.
         state_bytes: bytes of the states of its neurons, for one sample.
         geometry: sizes of a convolution or linear layer that ran in it, if any did.
+        event: what one event is worth among the values that reach its weights; None where that is no single number.
 
     Example:
         >>> import torch
@@ -54,6 +55,7 @@ class LayerCounts:
     zero_weights: int = 0
     state_bytes: int = 0
     geometry: Geometry | None = None
+    event: float | None = None
 
     def __getitem__(self, column: str) -> int:
         """Total of a column over the time steps."""

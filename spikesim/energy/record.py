@@ -44,7 +44,7 @@ def record(
     wrapped = isinstance(network, Network)
     root = network.module if isinstance(network, Network) else network
     _check(network, root, x, mask)
-    x = _cast(network, x)
+    x = cast_integers(network, x)
     recorder = Recorder(fans, pruned=connections == "nonzero")
     outcome: list[Any] = []
 
@@ -169,7 +169,8 @@ def _layout(network: nn.Module, x: Any, rows: int, mask: torch.Tensor | None) ->
     return Layout(int(told[0]) if told else rows // samples, samples, mask)
 
 
-def _cast(network: nn.Module, x: Any) -> Any:
+def cast_integers(network: nn.Module, x: Any) -> Any:
+    """Inputs of whole numbers in the dtype of the weights."""
     dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.get_default_dtype())
     return tree_map(lambda t: t.to(dtype) if isinstance(t, torch.Tensor) and not t.is_floating_point() else t, x)
 
@@ -218,5 +219,6 @@ def _layer_counts(seen: Seen, layout: Layout, module: nn.Module | None) -> Layer
         counts,
         tables,
         geometry=seen.geometry,
+        event=next(iter(seen.events)) if len(seen.events) == 1 else None,
         **attributes(module, seen),
     )
