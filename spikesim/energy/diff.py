@@ -162,7 +162,7 @@ def _layer(
 ) -> LayerChange:
     before = first.priced.layer(x) if x is not None else 0.0
     after = second.priced.layer(y) if y is not None else 0.0
-    between = None if crossed is None else crossed.layer(x) if x in crossed.layers else 0.0
+    between = None if crossed is None else crossed.layer(x) if x is not None and x in crossed.layers else 0.0
     counts = _differing(
         _means(first.ledger.layers.get(x or ""), first.ledger.samples),
         _means(second.ledger.layers.get(y or ""), second.ledger.samples),

@@ -25,6 +25,7 @@ from spikesim.energy.uncertainty import Uncertainty, spread_of
 from spikesim.viz import write_text
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import Console
     from rich.table import Table
 
@@ -236,6 +237,17 @@ class EnergyReport:
         from spikesim.energy.over_time import energy_over_time
 
         return energy_over_time(self)
+
+    def bars(self) -> Figure:
+        """A bar for every layer, of the network and of each baseline that has a price."""
+        from spikesim.energy.table import BASELINE_NAMES
+        from spikesim.viz import energy_bars
+
+        beside = BASELINE_NAMES if self.profile.has_baseline and self.ann_ledger is not self.ledger else {}
+        series = {"network": [row.network for row in self.rows]}
+        for name, title in beside.items():
+            series[title.format(bits=self.matched.bits)] = [getattr(row, name) for row in self.rows]
+        return energy_bars([row.layer for row in self.rows], series)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in plain values; energies in joules per inference."""

@@ -144,5 +144,5 @@ def _layer(layer: Mapping[str, Any], shape: Mapping[str, Any] | None) -> LayerCo
 
 
 def _geometry(shape: Mapping[str, Any]) -> Geometry:
-    sizes = {name: tuple(value) if isinstance(value, list) else value for name, value in shape.items()}
+    sizes: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in shape.items()}
     return Geometry(**{name: value for name, value in sizes.items() if name not in ("weights", "bias")})

@@ -14,12 +14,14 @@ from spikesim.viz.phase import phase_plane
 from spikesim.viz.recording import recording_preview
 from spikesim.viz.spikes import raster, state_trace
 from spikesim.viz.surrogates import surrogate_curves
+from spikesim.viz.tradeoff import energy_tradeoff
 
 __all__ = [
     "Section",
     "accuracy_over_time",
     "confusion_matrix",
     "energy_bars",
+    "energy_tradeoff",
     "firing_rates",
     "html_page",
     "phase_plane",

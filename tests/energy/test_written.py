@@ -82,6 +82,14 @@ def test_csv_holds_every_count_and_runs_no_formula():
     assert [row["layer"] for row in rows][2] == "'=cmd"
 
 
+def test_bars_are_the_rows():
+    report = page_reports()["converted"]()
+    groups = [[bar.get_height() for bar in group] for group in report.bars().axes[0].containers]
+    for group, column in zip(groups, ("network", "dense_ann", "zero_skipping_ann", "capacity_matched"), strict=True):
+        assert group == near([1e9 * getattr(row, column) for row in report.rows])
+    assert len(page_reports()["plain"]().bars().axes[0].containers) == 1
+
+
 @pytest.mark.parametrize("text", ["plain", "a\nb", "\x00\x1b[31m", "µJ"])
 def test_text_stays_on_one_line(text):
     for escaped in (latex_text(text), markdown_text(text)):

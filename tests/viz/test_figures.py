@@ -1,6 +1,8 @@
+import pytest
 from pytest import approx
 
-from spikesim.viz import accuracy_over_time, energy_bars, png_bytes, training_curves
+from spikesim.errors import ConfigError
+from spikesim.viz import accuracy_over_time, energy_bars, energy_tradeoff, png_bytes, training_curves
 
 
 def _lines(axis):
@@ -27,6 +29,17 @@ def test_energy_bars_are_in_nanojoules():
     figure = energy_bars(["a", "b"], {"SNN": [1e-9, 2e-9], "ANN": [3e-9, 4e-9]})
     heights = [[bar.get_height() for bar in group] for group in figure.axes[0].containers]
     assert heights == [approx([1, 2]), approx([3, 4])]
+
+
+def test_energy_against_accuracy_names_every_step():
+    figure = energy_tradeoff([1, 2], [1e-9, 3e-9], [0.5, 0.9], {"ANN": (2e-9, 0.95)})
+    (axis,) = figure.axes
+    line = axis.get_lines()[0]
+    assert list(line.get_xdata()) == approx([1, 3]) and list(line.get_ydata()) == approx([50, 90])
+    assert _lines(axis)["ANN"] == approx([95])
+    for lists in (([], [], []), ([1], [1e-9, 2e-9], [0.5]), ([1], [1e-9], [])):
+        with pytest.raises(ConfigError, match="one of each for every T"):
+            energy_tradeoff(*lists)
 
 
 def test_figures_can_share_axes():
