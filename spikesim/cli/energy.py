@@ -92,7 +92,7 @@ def energy(
     if timesteps is not None and not isinstance(loaded, Network):
         from spikesim.converters import convert
 
-        options["ann"] = _folded(loaded, x) if fold else loaded
+        options |= {"ann": _folded(loaded, x) if fold else loaded, "ann_name": f"source ANN {model}"}
         counted: nn.Module = convert(loaded, x, timesteps=timesteps).network
     else:
         counted = _folded(loaded, x) if fold else loaded

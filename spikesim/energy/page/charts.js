@@ -27,7 +27,7 @@ const shortened = (name, most) => (name.length > most ? `…${name.slice(1 - mos
 // rows: [{name, values: [joules or null], texts: [string]}], one bar for each value.
 function barChart(place, rows, names) {
   const wide = Math.max(320, place.clientWidth), left = Math.min(170, wide / 3), right = 80;
-  const thick = names.length > 1 ? 9 : 16, step = thick * names.length + 10;
+  const first = 14, thin = 8, step = first + thin * (names.length - 1) + 10;  // the network's bar carries its value
   const most = Math.max(...rows.flatMap((row) => row.values.map((v) => v || 0)), Number.MIN_VALUE);
   const svg = element("svg", { width: wide, height: rows.length * step + 4, role: "group", "aria-label": "energy per layer" });
   rows.forEach((row, place) => {
@@ -38,10 +38,11 @@ function barChart(place, rows, names) {
     row.values.forEach((value, i) => {
       if (value === null) return;
       const width = Math.max(1, ((wide - left - right) * value) / most);
-      const bar = element("rect", { class: `bar s${i}`, x: left, y: top + i * thick, width, height: thick - 1 });
+      const y = i ? top + first + (i - 1) * thin : top;
+      const bar = element("rect", { class: `bar s${i}`, x: left, y, width, height: (i ? thin : first) - 1 });
       svg.append(explains(bar, row.texts[i]));
       if (i === 0)
-        svg.append(element("text", { x: left + width + 6, y: top + 9 }, energyText(value)));
+        svg.append(element("text", { x: left + width + 6, y: top + 11 }, energyText(value)));
     });
   });
   place.replaceChildren(legend(names), svg);

@@ -43,7 +43,7 @@ function answers(profile, found, rows) {
   const lines = beside(profile).map((name) => {
     const theirs = found.energies[name], ours = found.energies[data.baselines[name].beside];
     if (!theirs) return element("li", {}, `${data.baselines[name].title}: no price`);
-    const chance = wins ? `, P(network less) = ${wins[name].toFixed(2)}` : "";
+    const chance = wins ? `; probability of needing less: ${wins[name].toFixed(2)}` : "";
     const text = `${ours > theirs ? "▲ " : ""}${timesText(ours / theirs)} ${data.baselines[name].words} (${energyText(theirs)})${chance}`;
     return element("li", ours > theirs ? { class: "loses" } : {}, text);
   });
