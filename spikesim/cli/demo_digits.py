@@ -75,8 +75,8 @@ def run_digits(seed: int, quick: bool, console: Console) -> Digits:
     network = convert(ann, train[0], timesteps=ENERGY_STEPS).network
     shown = test[0][:64]
     source = "held-out digits of scikit-learn"
-    beside = {"ann": folded(ann, shown), "ann_name": "the trained digits_cnn, batch-norm folded"}
-    energy = energy_report(network, shown, input="analog", source=source, **beside)
+    beside = "the trained digits_cnn, batch-norm folded"
+    energy = energy_report(network, shown, input="analog", ann=folded(ann, shown), ann_name=beside, source=source)
     measured = {t: report.accuracy.snn for t, report in reports.items() if report.accuracy is not None}
     return Digits(
         ann=ann,

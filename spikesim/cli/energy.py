@@ -70,8 +70,8 @@ def energy(
     """Count operations per layer and price them, beside a dense, a zero-skipping and a capacity-matched ANN.
 
     Energies are joules per inference. A spiking network takes inputs [T, N, ...] (or [N, ...] with an
-    encoder), an ANN [N, ...]; with --timesteps an ANN is converted and set beside itself. Two reports that --json
-    wrote are compared by: spikesim energy diff A.json B.json
+    encoder), one of snnTorch [T, N, ...], an ANN [N, ...]; with --timesteps an ANN is converted and set beside
+    itself. Two reports that --json wrote are compared by: spikesim energy diff A.json B.json
 
     Example: spikesim energy conv_snn --weights runs/nmnist/checkpoints/best.ckpt --recordings NMNIST
     """
@@ -84,7 +84,7 @@ def energy(
 
     if kind not in ("analog", "events"):
         raise ConfigError(f"--input: given '{kind}', expected analog or events")
-    loaded = load_model(model, weights, settings)
+    loaded = _of_snntorch(load_model(model, weights, settings))
     x, kind, source = energy_inputs(loaded, calibration, input_shape, recordings, timesteps, samples, kind)
     check_takes(loaded, x, source)
     include = Included(weights=memory, potentials=memory, latency=latency)
@@ -102,6 +102,15 @@ def energy(
     for form, path in wanted.items():
         if path is not None:
             write_text(path, FORMATS[form](report))
+
+
+def _of_snntorch(model: nn.Module) -> nn.Module:
+    """A snnTorch network as one of the engine, with equal spikes; any other as it is."""
+    from spikesim.converters import from_snntorch
+    from spikesim.energy.record import foreign_neuron
+
+    found = foreign_neuron(model)
+    return from_snntorch(model).eval() if found is not None and found[1] == "snntorch" else model
 
 
 def _folded(model: nn.Module, x: torch.Tensor) -> nn.Module:

@@ -94,7 +94,7 @@ def energy_budget(
         >>> from spikesim.energy import energy_budget
         >>> found = energy_budget(5e-9, [8, 4, 2, 1], fit=lambda T: T, measure=lambda T: (T * 1e-9, 1 - 0.1 / T))
         >>> found.chosen.setting, round(found.lost_accuracy, 4), [trial.setting for trial in found.trials]
-        (4, 0.0125, [8, 4, 2, 1])
+        (4, 0.0125, [8, 4, 1])
     """
     if not (isinstance(budget, int | float) and math.isfinite(budget) and budget > 0):
         raise ConfigError(f"the budget is {budget!r}, but it must be a positive number of joules per inference")

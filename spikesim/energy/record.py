@@ -137,6 +137,14 @@ def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | Non
             f"{type(root).__name__} holds modules that see time but is no spikesim.nn.Network; "
             "wrap it: Network(module), or Network(module, encoder=Constant(T)) for static input"
         )
+    stranger = foreign_neuron(root)
+    if stranger is not None:
+        name, package = stranger
+        remedy = "spikesim.converters.from_snntorch(net)" if package == "snntorch" else "neurons of spikesim.neurons"
+        raise LedgerError(
+            f"{name!r} is a neuron of {package}, which the ledger cannot tell from an activation function: its spikes "
+            f"would be counted as numbers; use {remedy}"
+        )
     timed = isinstance(network, Network) and network.encoder is None
     needed = 2 if timed else 1
     shape = tuple(tensors[0].shape)
@@ -156,6 +164,20 @@ def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | Non
                 f"the network input of shape {list(tensor.shape)} holds NaN or infinite values, for which no count "
                 "means anything; clean the data"
             )
+
+
+# Package -> the class from which all its neurons derive; asked by name, since none of them need be installed.
+_FOREIGN = {"snntorch": "SpikingNeuron", "spikingjelly": "BaseNode", "sinabs": "StatefulLayer", "norse": "SNN"}
+
+
+def foreign_neuron(root: nn.Module) -> tuple[str, str] | None:
+    """Name and package of the first neuron of another package, None if there is none."""
+    for name, module in root.named_modules():
+        for kind in type(module).__mro__:
+            package = kind.__module__.partition(".")[0]
+            if kind.__name__.startswith(_FOREIGN.get(package, "\0")):
+                return name or "(root)", package
+    return None
 
 
 def _layout(network: nn.Module, x: Any, rows: int, mask: torch.Tensor | None) -> Layout:

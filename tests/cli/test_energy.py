@@ -127,3 +127,17 @@ def test_the_model_needs_no_name_of_a_command(spikesim):
     assert code == 0 and "MODEL" in shown and "energy diff A.json B.json" in shown
     code, _, err = spikesim("energy")
     assert code == 2 and "MODEL" in err
+
+
+def test_a_network_of_snntorch_is_counted_as_one_of_spikes(spikesim, tmp_path, monkeypatch):
+    (tmp_path / "snn_net.py").write_text(
+        "import snntorch as snn\nfrom torch import nn\n\n\ndef build():\n"
+        "    first, second = snn.Leaky(0.9, init_hidden=True, threshold=0.1), snn.Leaky(0.9, init_hidden=True)\n"
+        "    return nn.Sequential(nn.Linear(6, 10), first, nn.Linear(10, 3), second)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    words = ["--input-shape", 6, "--timesteps", 5, "--samples", 4, "--json", tmp_path / "e.json"]
+    code, shown, err = spikesim("energy", "snn_net:build", *words)
+    assert code == 0 and "No spikes" not in shown, err
+    report = json.loads((tmp_path / "e.json").read_text())
+    assert report["timesteps"] == 5 and report["break_even"]["spikes_per_synapse"] > 0
