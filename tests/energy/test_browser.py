@@ -176,3 +176,15 @@ def test_colours_can_be_read_in_light_and_dark(scheme, visit):
         assert _contrast(colour(where, "color"), panel) >= 4.5, where
     for series in range(4):
         assert _contrast(colour(f"#bars rect.s{series}", "fill"), paper) >= 3, series
+
+
+@pytest.mark.parametrize("profile", ["horowitz45-fp32", "yan22", "spikesim65"])
+def test_reports_in_which_little_happens(profile, visit):
+    """A baseline that costs nothing, a profile that prices no ANN, layers that it does not model, one input."""
+    net = Network(nn.Sequential(IF()), encoder=Constant(1), readout=Mean())
+    report = energy_report(net, torch.zeros(1, 3), input="analog", ann=nn.Identity(), profile=profile)
+    page = visit(report)
+    assert page.inner_text("#headline") in figures(report.energy)
+    assert "one input" in page.inner_text("#sure") and page.locator("#over-time").is_hidden()
+    assert "NaN" not in page.inner_text("body") and "undefined" not in page.inner_text("body")
+    assert "Infinity" not in page.inner_text("body")
