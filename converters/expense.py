@@ -79,7 +79,8 @@ class Tally:
         """Count a batch of both."""
         samples = network.samples
         spikes = network.per_step("spikes_out").double().cumsum(0)
-        reached = torch.stack([spikes, price_steps(network, self.profile) * samples])
+        spent = torch.tensor(price_steps(network, self.profile), dtype=torch.float64)
+        reached = torch.stack([spikes, spent * samples])
         self._sums += reached[:, self.wait : self.wait + self.timesteps]
         self._ends += reached[:, -1]
         if ann is not None:

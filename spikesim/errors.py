@@ -86,6 +86,19 @@ class PricingError(LedgerError):
     """A profile may not be applied to what was counted: the figure would not mean what it says."""
 
 
+class BudgetError(SpikesimError, ValueError):
+    """No setting that was tried meets a budget of energy.
+
+    Args:
+        message: what was asked, and the least that was reached.
+        least: the trial with the least energy, None if none could be measured.
+    """
+
+    def __init__(self, message: str, least: object = None) -> None:
+        super().__init__(message)
+        self.least = least
+
+
 class CheckpointError(SpikesimError, RuntimeError):
     """A checkpoint or weights file is damaged or does not fit the model."""
 

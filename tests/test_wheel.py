@@ -33,7 +33,8 @@ def _python_files():
 
 def test_the_wheel_holds_every_module_and_data_file(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
-    expected = {*_python_files(), "spikesim/py.typed", "spikesim/energy/profiles/horowitz45-fp32.toml"}
+    data = ("py.typed", "energy/profiles/horowitz45-fp32.toml", "energy/page/template.html", "energy/page/pricing.js")
+    expected = {*_python_files(), *(f"spikesim/{name}" for name in data)}
     assert expected <= inside
     assert not [n for n in inside if n.startswith(("tests/", "converters/", "datasets/"))]
 

@@ -154,8 +154,8 @@ def draw(report: ConversionReport, path: Path) -> None:
     shown = [t for t in steps if t & (t - 1) == 0 or t == report.timesteps]
     name = f"{report.neuron}, {report.readout}"
     accuracy_over_time(shown, {name: [found.snn[t - 1] for t in shown]}, {"ANN": found.ann}, left)
-    points = [(found.expense.energy[t - 1], found.snn[t - 1]) for t in steps]
-    energy_accuracy({name: points}, {"ANN": (found.expense.ann, found.ann)}, right)
+    points = [(found.expense.energy[t - 1], found.snn[t - 1]) for t in shown]
+    energy_accuracy({name: points}, {"ANN": (found.expense.ann, found.ann)}, right, shown)
     content = io.BytesIO()
     figure.savefig(content, format=path.suffix[1:].lower(), dpi=120)
     write_bytes(path, content.getvalue())

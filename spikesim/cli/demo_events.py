@@ -73,7 +73,9 @@ def run_events(recordings: Path, seed: int, quick: bool, console: Console) -> Ev
     data = EventDataModule(config.but(batch_size=64))
     data.setup()
     batch = next(iter(data.test_dataloader()))
-    energy = energy_report(fold_batchnorm(network, batch.x.float()), batch.x, input="events", mask=batch.mask)
+    folded = fold_batchnorm(network, batch.x.float())
+    source = "test recordings of N-Digits"
+    energy = energy_report(folded, batch.x, input="events", mask=batch.mask, source=source)
     return Events(
         network=network,
         recordings=recordings,

@@ -51,6 +51,8 @@ def write(out: Path, digits: Digits, events: Events, seed: int, quick: bool) -> 
     trained = {name: value.contiguous() for name, value in events.network.state_dict().items()}
     return [
         write_text(out / "summary.html", page),
+        write_text(out / "energy_digits.html", digits.energy.to_html(digits.accuracy_at)),
+        write_text(out / "energy_events.html", events.energy.to_html()),
         write_bytes(out / "summary.png", png),
         write_bytes(out / "digits_cnn.safetensors", save(tensors)),
         write_bytes(out / "digits.safetensors", save({"x": digits.calibration.contiguous()})),

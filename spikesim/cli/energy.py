@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spikesim.cli.default_command import DEFAULT, WithDefault
+from spikesim.cli.energy_diff import diff
 from spikesim.cli.model import InputShape, JsonPath, ModelName, Settings, Weights
 from spikesim.errors import ConfigError
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+app = typer.Typer(cls=WithDefault, help="Energy per layer, beside ANNs; and the difference of two reports.")
+
+
+@app.command(DEFAULT)
 def energy(
     model: ModelName,
     weights: Weights = None,
@@ -52,22 +58,33 @@ def energy(
         float | None, typer.Option(help="Seconds per inference, for the static power of the profile.")
     ] = None,
     json_path: JsonPath = None,
+    html_path: Annotated[
+        Path | None, typer.Option("--html", metavar="PATH", help="Write one page with charts and every profile.")
+    ] = None,
+    latex_path: Annotated[Path | None, typer.Option("--latex", metavar="PATH", help="Write tables for LaTeX.")] = None,
+    markdown_path: Annotated[
+        Path | None, typer.Option("--markdown", metavar="PATH", help="Write tables in Markdown.")
+    ] = None,
+    csv_path: Annotated[Path | None, typer.Option("--csv", metavar="PATH", help="Write the layers as CSV.")] = None,
 ) -> None:
     """Count operations per layer and price them, beside a dense, a zero-skipping and a capacity-matched ANN.
 
     Energies are joules per inference. A spiking network takes inputs [T, N, ...] (or [N, ...] with an
-    encoder), an ANN [N, ...]; with --timesteps an ANN is converted and set beside itself.
+    encoder), one of snnTorch [T, N, ...], an ANN [N, ...]; with --timesteps an ANN is converted and set beside
+    itself. Two reports that --json wrote are compared by: spikesim energy diff A.json B.json
 
     Example: spikesim energy conv_snn --weights runs/nmnist/checkpoints/best.ckpt --recordings NMNIST
     """
     from spikesim.cli.energy_inputs import energy_inputs
     from spikesim.cli.model import check_takes, load_model
     from spikesim.energy import Included, energy_report
+    from spikesim.energy.formats import FORMATS
     from spikesim.nn import Network
+    from spikesim.viz import write_text
 
     if kind not in ("analog", "events"):
         raise ConfigError(f"--input: given '{kind}', expected analog or events")
-    loaded = load_model(model, weights, settings)
+    loaded = _of_snntorch(load_model(model, weights, settings))
     x, kind, source = energy_inputs(loaded, calibration, input_shape, recordings, timesteps, samples, kind)
     check_takes(loaded, x, source)
     include = Included(weights=memory, potentials=memory, latency=latency)
@@ -75,14 +92,25 @@ def energy(
     if timesteps is not None and not isinstance(loaded, Network):
         from spikesim.converters import convert
 
-        options["ann"] = _folded(loaded, x) if fold else loaded
+        options |= {"ann": _folded(loaded, x) if fold else loaded, "ann_name": f"source ANN {model}"}
         counted: nn.Module = convert(loaded, x, timesteps=timesteps).network
     else:
         counted = _folded(loaded, x) if fold else loaded
     report = energy_report(counted, x, **options)
     report.show()
-    if json_path is not None:
-        report.save(json_path)
+    wanted = {".json": json_path, ".html": html_path, ".tex": latex_path, ".md": markdown_path, ".csv": csv_path}
+    for form, path in wanted.items():
+        if path is not None:
+            write_text(path, FORMATS[form](report))
+
+
+def _of_snntorch(model: nn.Module) -> nn.Module:
+    """A snnTorch network as one of the engine, with equal spikes; any other as it is."""
+    from spikesim.converters import from_snntorch
+    from spikesim.energy.record import foreign_neuron
+
+    found = foreign_neuron(model)
+    return from_snntorch(model).eval() if found is not None and found[1] == "snntorch" else model
 
 
 def _folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
@@ -114,3 +142,6 @@ def _folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
             highlight=False,
         )
     return simple
+
+
+app.command("diff")(diff)

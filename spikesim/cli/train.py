@@ -48,6 +48,7 @@ def train(
     rate_penalty: Annotated[float | None, _flag("rate_penalty")] = None,
     rate_low: Annotated[float | None, _flag("rate_low")] = None,
     rate_high: Annotated[float | None, _flag("rate_high")] = None,
+    synop_penalty: Annotated[float | None, _flag("synop_penalty")] = None,
     optimizer: Annotated[str | None, _flag("optimizer")] = None,
     lr: Annotated[float | None, _flag("lr")] = None,
     weight_decay: Annotated[float | None, _flag("weight_decay")] = None,

@@ -63,14 +63,19 @@ def flips(found: Sequence[Elsewhere]) -> dict[str, bool]:
     return {name: len(seen) == 2 for name, seen in wins.items()}
 
 
-def _priced(setting: Setting, profile: Profile, ledger: Ledger, ann: Ledger) -> Elsewhere:
+def setting_under(setting: Setting, profile: Profile) -> Setting:
+    """The same setting with another profile; a latency is left out where the profile has no use for one."""
     include = setting.include
     if profile.static is None and profile.operating_point is None:
         include = replace(include, latency=None, baseline_latency=None, clock_hz=None)
-    there = replace(setting, profile=profile, include=include)
+    return replace(setting, profile=profile, include=include)
+
+
+def _priced(setting: Setting, profile: Profile, ledger: Ledger, ann: Ledger) -> Elsewhere:
+    there = setting_under(setting, profile)
     means, prices = mean_counts(ledger), central_prices(profile)
     try:
-        check_included(profile, include, means)
+        check_included(profile, there.include, means)
         energies = {**there.network(means, prices), **there.baselines(mean_counts(ann), prices)}
     except PricingError as error:
         return Elsewhere(profile.name, None, {}, str(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -77,6 +77,24 @@ class Charge(NamedTuple):
     quantity: Quantity
 
 
+class Line(NamedTuple):
+    """What one count of a column costs, in any layer.
+
+    Args:
+        term: of the report.
+        constant: what is multiplied, a name of the profile or one that it lacks.
+        counts: column -> so many of the constant per count.
+        product: of an activation and a weight, whose price follows from :meth:`Side.mac`.
+        replaced: whether a model of its own takes its place, in the layers that it models.
+    """
+
+    term: str
+    constant: str
+    counts: Mapping[str, float]
+    product: bool = False
+    replaced: bool = False
+
+
 @dataclass
 class Bill:
     """Charges, and the columns that nothing prices with their counts per inference."""
@@ -104,65 +122,95 @@ def bill(
     Raises:
         PricingError: static power that grows with a clock, and no clock.
     """
-    made = Bill()
-    modelled: frozenset[str] = frozenset()
+    made = Bill(formula_charges(means, profile, include, side, seconds))
+    modelled, known = modelled_layers(means, profile), profile.figures()
+    lines = tariff(profile, include, side.zero_skipping)
+    for layer, counts in means.layers.items():
+        for line in lines:
+            columns = [column for column in line.counts if column in counts]
+            if not columns or (line.replaced and layer in modelled):
+                continue
+            quantity: Quantity = 0.0
+            for column in columns:
+                quantity = quantity + means.get(layer, column) * line.counts[column]
+            if line.constant in known:
+                constant = side.mac(layer) if line.product else line.constant
+                made.charges.append(Charge(layer, line.term, constant, quantity))
+            else:
+                made.unpriced[columns[0]] = made.unpriced.get(columns[0], 0.0) + quantity
+    return made
+
+
+def modelled_layers(means: Means, profile: Profile) -> frozenset[str]:
+    """Layers that the profile's own model prices by their shape."""
+    return frozenset(means.shapes) if profile.model != "operations" else frozenset()
+
+
+def formula_charges(
+    means: Means, profile: Profile, include: Included, side: Side, seconds: float | None
+) -> list[Charge]:
+    """What is charged otherwise than by the count: a model's own formulas, and static power. See :func:`bill`."""
+    made: list[Charge] = []
     if profile.model != "operations":
         quantities = lemaire_quantities if profile.model == "lemaire" else crossbar_quantities
         for layer, term, constant, quantity in quantities(means, profile.parameters, side.zero_skipping):
-            made.charges.append(Charge(layer, term, side.mac(layer) if constant == "mac" else constant, quantity))
-        modelled = frozenset(means.shapes)
-    for layer in means.layers:
-        for term, column, constant in _priced_columns(profile, side, layer, layer in modelled):
-            count = means.get(layer, column)
-            if column not in means.layers[layer]:
-                continue
-            if constant in profile.constants or constant.startswith("mac@"):
-                made.charges.append(Charge(layer, term, constant, count))
-            else:
-                made.unpriced[column] = made.unpriced.get(column, 0.0) + count
-    made.charges.extend(_memory(means, profile, include, side))
+            made.append(Charge(layer, term, side.mac(layer) if constant == "mac" else constant, quantity))
     if seconds is not None and profile.static is not None:
-        made.charges.append(Charge(STATIC, "static", "static.power", seconds * include.chips))
+        made.append(Charge(STATIC, "static", "static.power", seconds * include.chips))
         clock = include.clock_hz or profile.static.clock_hz
         if profile.static.cycle is not None:
             if clock is None:
                 raise PricingError(f"profile {profile.name} needs a clock: Included(latency=..., clock_hz=...)")
-            made.charges.append(Charge(STATIC, "static", "static.cycle", seconds * include.chips * clock))
+            made.append(Charge(STATIC, "static", "static.cycle", seconds * include.chips * clock))
     return made
 
 
-def _priced_columns(profile: Profile, side: Side, layer: str, modelled: bool) -> Iterator[tuple[str, str, str]]:
-    """(term, column, constant) of the operations of one layer."""
+def tariff(profile: Profile, include: Included, zero_skipping: bool) -> list[Line]:
+    """What a profile charges by the count.
+
+    Args:
+        profile: the constants.
+        include: memory tiers.
+        zero_skipping: whether multiply-accumulates with a zero are skipped, and their weights not read.
+
+    Example:
+        >>> from spikesim.energy import Included, load_profile
+        >>> from spikesim.energy.charges import tariff
+        >>> lines = tariff(load_profile("loihi1"), Included(), False)
+        >>> [(line.term, line.constant, dict(line.counts)) for line in lines][-2:]
+        [('other', 'cmp', {'op_cmp': 1.0}), ('spikes', 'spike', {'spikes_out': 1.0})]
+    """
+    return [*_operations(profile, zero_skipping), *_memory(profile, include, zero_skipping)]
+
+
+def _operations(profile: Profile, zero_skipping: bool) -> Iterator[Line]:
     own = profile.model != "operations"
     for term, columns in _COLUMNS.items():
         if term in _CARRIED.get(profile.scope, ()):
             continue
-        if own and (term == "neuron" or (modelled and term in ("synops", "mac", "bias"))):
+        if own and term == "neuron":
             continue  # the model counted them in its own way
         if term == "neuron" and "update" in profile.constants:
-            yield term, "neuron_updates", "update"
+            yield Line(term, "update", {"neuron_updates": 1.0})
             continue
+        replaced = own and term in ("synops", "mac", "bias")
         for column, constant in columns.items():
-            if column == "mac_dense":
-                yield term, "mac_effective" if side.zero_skipping else column, side.mac(layer)
-            else:
-                # A model without a price of synaptic operations adds where it has no formula, as in attention.
-                yield term, column, "add" if own and constant == "synop" else constant
+            product = column == "mac_dense"
+            counted = "mac_effective" if product and zero_skipping else column
+            # A model without a price of synaptic operations adds where it has no formula, as in attention.
+            charged = "add" if own and constant == "synop" else constant
+            yield Line(term, charged, {counted: 1.0}, product, replaced)
     if "spike" in profile.constants:
-        yield "spikes", "spikes_out", "spike"
+        yield Line("spikes", "spike", {"spikes_out": 1.0})
 
 
-def _memory(means: Means, profile: Profile, include: Included, side: Side) -> Iterator[Charge]:
+def _memory(profile: Profile, include: Included, zero_skipping: bool) -> Iterator[Line]:
     if include.weights is not None:
         tier = profile.memory[include.weights]
-        bits = profile.weight_bits or tier.bits
-        for layer in means.layers:
-            fetched = means.get(layer, "weight_fetches")
-            if side.zero_skipping:
-                fetched = fetched - means.get(layer, "mac_dense") + means.get(layer, "mac_effective")
-            yield Charge(layer, "weight memory", f"memory.{include.weights}", fetched * (bits / tier.bits))
+        share = (profile.weight_bits or tier.bits) / tier.bits
+        skipped = {"mac_dense": -share, "mac_effective": share} if zero_skipping else {}
+        yield Line("weight memory", f"memory.{include.weights}", {"weight_fetches": share, **skipped})
     if include.potentials is not None:
-        tier = profile.memory[include.potentials]
-        for layer in means.layers:
-            moved = means.get(layer, "state_reads_bits", "state_writes_bits")
-            yield Charge(layer, "state memory", f"memory.{include.potentials}", moved * (1 / tier.bits))
+        share = 1 / profile.memory[include.potentials].bits
+        moved = {"state_reads_bits": share, "state_writes_bits": share}
+        yield Line("state memory", f"memory.{include.potentials}", moved)

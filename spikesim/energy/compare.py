@@ -25,6 +25,7 @@ def energy_report(
     profile: str | Path | Profile = "horowitz45-fp32",
     ann: nn.Module | None = None,
     ann_input: Any = None,
+    ann_name: str | None = None,
     mask: torch.Tensor | None = None,
     strict: bool = False,
     source: str | None = None,
@@ -41,6 +42,7 @@ def energy_report(
         ann: baseline ANN, for a converted network its source; by default the network with ReLUs for neurons.
         ann_input: input of the ANN, ``[N, ...]``, analog; by default ``x`` itself for a network with an encoder, else
             the mean of ``x`` over time.
+        ann_name: what the report calls the ANN; by default the name of its class.
         mask: bool ``[T, N]``, True where a step is real.
         strict: refuse operations without a price.
         source: where ``x`` comes from, in words, for the report.
@@ -79,7 +81,7 @@ def energy_report(
         # A network that makes a sequence of its input by itself takes samples, as one with an encoder does.
         ann_input = x if type(network).over_time is not Network.over_time else _static(network, x, mask)
     if ann is not None:
-        baseline, name = ann, f"source ANN {type(ann).__name__}"
+        baseline, name = ann, ann_name or f"source ANN {type(ann).__name__}"
     else:
         baseline, name = relu_twin(network), "ReLU twin of the network (not trained as an ANN)"
     if isinstance(baseline, Network) and baseline.encoder is None:

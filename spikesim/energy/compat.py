@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from spikesim.energy.layer_counts import LayerCounts
 from spikesim.energy.ledger import Ledger
+from spikesim.energy.lemaire import formal_work, spiking_work
+from spikesim.energy.shapes import LayerShape, layer_shapes
 from spikesim.errors import LedgerError
 
 
@@ -103,9 +105,9 @@ def as_syops(ledger: Ledger) -> dict[str, float]:
 def as_lemaire(ledger: Ledger) -> dict[str, dict[str, float]]:
     """Operations and accesses per layer by the formulas of Lemaire et al. (ICONIP 2022), per sample.
 
-    They ignore borders and groups, and count weight reads by k^2 but additions by ceil(k / stride)^2. The spikes that a
+    They ignore borders, and count weight reads by k^2 but additions by ceil(k / stride)^2. The spikes that a
     layer emits are those of the neurons behind it; the leak of one multiplication per neuron and step is left to
-    leaky neurons.
+    leaky neurons. The profile ``lemaire45`` prices the same equations.
 
     Args:
         ledger: counts of at least one sample.
@@ -121,56 +123,39 @@ def as_lemaire(ledger: Ledger) -> dict[str, dict[str, float]]:
         >>> as_lemaire(ledger)["(root)"]["mac"], as_lemaire(ledger)["(root)"]["acc_addressing"]
         (162.0, 61.0)
     """
-    names = list(ledger.layers)
-    views = {}
+    names, shapes, views = list(ledger.layers), layer_shapes(ledger), {}
     for place, name in enumerate(names):
         layer = ledger.layers[name]
-        if layer.geometry is None:
+        if name not in shapes:
             continue
         behind = [ledger.layers[n] for n in names[place + 1 :]]
-        fired = next((x for x in behind if x["neuron_updates"] or x.geometry is not None), None)
-        counts = _formal(ledger, layer) if layer.inputs == {"analog"} else _spiking(ledger, layer, fired)
-        views[name] = {key: value / ledger.samples for key, value in counts.items()}
+        following = next((x for x in behind if x["neuron_updates"] or x.geometry is not None), None)
+        neurons = following if following is not None and following["neuron_updates"] else None
+        views[name] = _by_lemaire(ledger, layer, shapes[name], neurons)
     return views
 
 
-def _formal(ledger: Ledger, layer: LayerCounts) -> dict[str, float]:
-    g, runs = layer.geometry, _runs(ledger, layer)
-    if g is None:
-        return {}
-    products = runs * g.channels_in * g.outputs * g.area
-    return {
-        "reads_in": products,
-        "reads_weights": products,
-        "reads_potentials": 0,
-        "writes_potentials": 0,
-        "writes_out": runs * g.outputs,
-        "acc": layer["bias_adds"],
-        "mac": products,
-        "acc_addressing": runs * (g.inputs + g.outputs + g.channels_out * g.area),
-        "mac_addressing": 0,
+def _by_lemaire(ledger: Ledger, layer: LayerCounts, shape: LayerShape, neurons: LayerCounts | None) -> dict[str, float]:
+    runs = _runs(ledger, layer) / ledger.samples
+    fired = leaks = 0.0
+    if layer.inputs == {"analog"}:
+        work = formal_work(shape, runs)
+    else:
+        work = spiking_work(shape, _events(layer) / ledger.samples, runs)
+        fired = neurons["spikes_out"] / ledger.samples if neurons is not None else 0.0
+        leaks = runs * shape.geometry.outputs if neurons is not None and neurons["update_mul"] else 0.0
+    counts = {
+        "reads_in": work.reads_in,
+        "reads_weights": work.reads_weights,
+        "reads_potentials": work.potentials,
+        "writes_potentials": work.potentials,
+        "writes_out": work.writes_out + fired,
+        "acc": work.synops + work.bias_adds + fired,
+        "mac": work.mac + leaks,
+        "acc_addressing": work.acc_addressing,
+        "mac_addressing": work.mac_addressing,
     }
-
-
-def _spiking(ledger: Ledger, layer: LayerCounts, behind: LayerCounts | None) -> dict[str, float]:
-    g, runs, events = layer.geometry, _runs(ledger, layer), _events(layer)
-    if g is None:
-        return {}
-    neurons = behind if behind is not None and behind["neuron_updates"] else None
-    potentials = events * g.channels_out * g.area + runs * g.outputs
-    fired = neurons["spikes_out"] if neurons is not None else 0
-    leaky = neurons is not None and neurons["update_mul"] > 0
-    return {
-        "reads_in": events,
-        "reads_weights": events * g.channels_out * g.area,
-        "reads_potentials": potentials,
-        "writes_potentials": potentials,
-        "writes_out": fired,
-        "acc": events * g.strided_area * g.channels_out + runs * g.outputs + fired,
-        "mac": runs * g.outputs if leaky else 0,
-        "acc_addressing": events * g.area,
-        "mac_addressing": 2 * events,
-    }
+    return {name: float(count) for name, count in counts.items()}
 
 
 def _events(layer: LayerCounts) -> int:

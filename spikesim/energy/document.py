@@ -10,10 +10,10 @@ import spikesim
 from spikesim.energy.columns import COLUMNS
 from spikesim.energy.comparison import BASELINES
 from spikesim.energy.conventions import conventions
+from spikesim.energy.digest import shapes_of
 from spikesim.energy.profile import Profile
 from spikesim.energy.quantised import VALIDITY
 from spikesim.energy.reference import load_reference, reference_names
-from spikesim.energy.shapes import layer_shapes
 
 if TYPE_CHECKING:
     from spikesim.energy.report import EnergyReport
@@ -32,6 +32,7 @@ def document(report: EnergyReport) -> dict[str, Any]:
     return {
         "schema": REPORT_SCHEMA,
         "package": "spikesim",
+        "digest": report.digest,
         "version": spikesim.__version__,
         "torch": torch.__version__,
         "profile": _profile(report.profile),
@@ -44,7 +45,9 @@ def document(report: EnergyReport) -> dict[str, Any]:
         # JSON has no infinity: against a baseline that costs nothing there is no ratio.
         "ratio": {name: report.ratio(name) if report.energies[name] else None for name in BASELINES},
         "verdict": report.verdict,
+        "sentence": report.sentence,
         "baseline": report.ann_name,
+        "itself": report.ann_ledger is report.ledger,
         "capacity_matched": {
             "bits": report.matched.bits,
             "full_precision": sorted(report.matched.analog),
@@ -70,10 +73,7 @@ def document(report: EnergyReport) -> dict[str, Any]:
         "unpriced": report.unpriced,
         "ledger": report.ledger.to_dict(),
         "ann_ledger": report.ann_ledger.to_dict(),
-        "shapes": {
-            "network": {name: shape.to_dict() for name, shape in layer_shapes(report.ledger).items()},
-            "ann": {name: shape.to_dict() for name, shape in layer_shapes(report.ann_ledger).items()},
-        },
+        "shapes": shapes_of(report),
     }
 
 

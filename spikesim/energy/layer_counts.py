@@ -29,6 +29,7 @@ class LayerCounts:
         zero_weights: weights that are zero.
         state_bytes: bytes of the states of its neurons, for one sample.
         geometry: sizes of a convolution or linear layer that ran in it, if any did.
+        event: what one event is worth among the values that reach its weights; None where that is no single number.
 
     Example:
         >>> import torch
@@ -54,6 +55,7 @@ class LayerCounts:
     zero_weights: int = 0
     state_bytes: int = 0
     geometry: Geometry | None = None
+    event: float | None = None
 
     def __getitem__(self, column: str) -> int:
         """Total of a column over the time steps."""
@@ -75,6 +77,11 @@ class LayerCounts:
         counts = {column: first(steps) for column, steps in self.counts.items()}
         tables = {column: first(steps) for column, steps in self.tables.items()}
         return replace(self, once=True, counts=counts, tables=tables)
+
+    def until(self, step: int) -> LayerCounts:
+        """The counts of the first steps alone."""
+        counts = {column: steps[:step] for column, steps in self.counts.items()}
+        return replace(self, counts=counts, tables={column: table[:step] for column, table in self.tables.items()})
 
     def per_sample(self, column: str) -> torch.Tensor:
         """A column summed over the time steps, int64 ``[samples]``.

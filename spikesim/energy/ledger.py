@@ -113,24 +113,6 @@ class Ledger:
             total += layer.counts.get(column, 0)
         return total
 
-    def until(self, steps: int) -> Ledger:
-        """The ledger of the first steps alone; what is unpriced stays, for it is not counted per step.
-
-        Raises:
-            LedgerError: there are not so many.
-        """
-        if not 1 <= steps <= self.timesteps:
-            raise LedgerError(f"the ledger has {self.timesteps} steps, and its first {steps} are asked for")
-        layers = {
-            name: replace(
-                layer,
-                counts={column: values[:steps] for column, values in layer.counts.items()},
-                tables={column: values[:steps] for column, values in layer.tables.items()},
-            )
-            for name, layer in self.layers.items()
-        }
-        return replace(self, timesteps=steps, active=self.active[:steps], layers=layers)
-
     def per_sample(self, column: str) -> torch.Tensor:
         """A column summed over layers and time steps, int64 ``[samples]``, in the order of the samples.
 
@@ -160,6 +142,31 @@ class Ledger:
             table = {column: steps.tolist() for column, steps in layer.counts.items()}
             for t in range(self.timesteps):
                 yield name, t, {column: steps[t] for column, steps in table.items() if steps[t]}
+
+    def until(self, step: int) -> Ledger:
+        """The counts of the first steps alone; what ran once for all steps counts at the first.
+
+        ``unpriced`` stays that of all steps: operations that no column counts are not kept per step.
+
+        Args:
+            step: how many, 1 to T.
+
+        Raises:
+            LedgerError: the network did not run for so many.
+
+        Example:
+            >>> import torch
+            >>> from spikesim.energy import Ledger
+            >>> from spikesim.neurons import IF
+            >>> from spikesim.nn import Network
+            >>> ledger = Ledger.record(Network(IF()), torch.ones(5, 2, 3), input="events")
+            >>> ledger.until(2).total()["neuron_updates"], ledger.total()["neuron_updates"]
+            (12, 30)
+        """
+        if not 1 <= step <= self.timesteps:
+            raise LedgerError(f"step is {step}, but the ledger has steps 1 to {self.timesteps}")
+        layers = {name: layer.until(step) for name, layer in self.layers.items()}
+        return replace(self, timesteps=step, active=self.active[:step], layers=layers)
 
     def __add__(self, other: Ledger) -> Ledger:
         """The ledger of both sets of samples.
@@ -202,6 +209,7 @@ class Ledger:
                     "name": name,
                     "operations": sorted(layer.operations),
                     "input": layer.input_type,
+                    "once": layer.once,
                     "params": layer.params,
                     "weights": layer.weights,
                     "zero_weights": layer.zero_weights,

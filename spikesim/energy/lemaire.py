@@ -8,6 +8,7 @@ zeros is not in the paper: here a zero saves its multiplication and the read of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from spikesim.energy.means import EVENTS, Means, Quantity
 from spikesim.energy.shapes import LayerShape
@@ -44,38 +45,96 @@ def lemaire_quantities(means: Means, parameters: Mapping[str, float], zero_skipp
             yield name, "bias", "add", means.steps * sizes.outputs
 
 
-def _formal(name: str, shape: LayerShape, runs: float, share: Quantity, bits: float, writes: bool) -> Iterator[Entry]:
-    products = runs * shape.positions * shape.weights
-    sizes = shape.geometry
+class Work(NamedTuple):
+    """What one layer does per inference; the numbers are the equations of the paper.
+
+    Args:
+        reads_in: inputs or events read.
+        reads_weights: weights read.
+        reads_bias: biases read.
+        potentials: potentials read, and as many written.
+        writes_out: outputs written, by an ANN.
+        synops: additions of a weight.
+        bias_adds: additions of a bias, or of nothing where there is none, to a potential.
+        mac: multiply-accumulates.
+        acc_addressing: additions for addresses.
+        mac_addressing: multiply-accumulates for addresses.
+    """
+
+    reads_in: Quantity
+    reads_weights: Quantity
+    reads_bias: Quantity
+    potentials: Quantity
+    writes_out: Quantity
+    synops: Quantity
+    bias_adds: Quantity
+    mac: Quantity
+    acc_addressing: Quantity
+    mac_addressing: Quantity
+
+
+def formal_work(shape: LayerShape, runs: float) -> Work:
+    """A layer that reads analog values, so many times per inference."""
+    sizes, products = shape.geometry, runs * shape.positions * shape.weights
+    conv, outputs = bool(sizes.kernel), runs * shape.geometry.outputs
+    addresses = sizes.inputs + sizes.outputs + sizes.channels_out * sizes.area if conv else shape.weights
+    return Work(
+        reads_in=products if conv else runs * sizes.inputs,  # 3, 4
+        reads_weights=products,  # 6.1f, 6.2f
+        reads_bias=outputs if shape.bias else 0.0,  # 6.1s
+        potentials=0.0,
+        writes_out=outputs,  # 11, 12
+        synops=0.0,
+        bias_adds=outputs if shape.bias else 0.0,
+        mac=products,
+        acc_addressing=runs * addresses,  # 16.1, 17.1
+        mac_addressing=0.0,
+    )
+
+
+def spiking_work(shape: LayerShape, events: Quantity, steps: float) -> Work:
+    """A layer that receives so many events per inference of so many steps."""
+    sizes, met, outputs = shape.geometry, events * shape.fan_out, steps * shape.geometry.outputs
     conv = bool(sizes.kernel)
-    yield from _access(name, "input memory", products if conv else runs * sizes.inputs, sizes.inputs, bits)  # 3, 4
-    yield from _access(name, "weight memory", products * share, shape.weights, bits)  # 6.1f, 6.2f
+    return Work(
+        reads_in=events,  # 5
+        reads_weights=met,  # 7f, 8f
+        reads_bias=outputs if shape.bias else 0.0,  # 7s, 8s
+        potentials=met + outputs,  # 9, 10, 14, 15
+        writes_out=0.0,
+        synops=met * (sizes.strided_area / sizes.area),  # 1.4, 2.4
+        bias_adds=outputs,
+        mac=0.0,
+        acc_addressing=events * sizes.area if conv else met,  # 16.3, 17.2
+        mac_addressing=2 * events if conv else 0.0,  # 16.2
+    )
+
+
+def _formal(name: str, shape: LayerShape, runs: float, share: Quantity, bits: float, writes: bool) -> Iterator[Entry]:
+    work, sizes = formal_work(shape, runs), shape.geometry
+    yield from _access(name, "input memory", work.reads_in, sizes.inputs, bits)
+    yield from _access(name, "weight memory", work.reads_weights * share, shape.weights, bits)
     if writes:
-        yield from _access(name, "input memory", runs * sizes.outputs, sizes.outputs, bits)  # 11, 12
-    yield name, "mac", "mac", products * share
+        yield from _access(name, "input memory", work.writes_out, sizes.outputs, bits)
+    yield name, "mac", "mac", work.mac * share
     if shape.bias:
-        yield from _access(name, "weight memory", runs * sizes.outputs, sizes.channels_out, bits)  # 6.1s
-        yield name, "bias", "add", runs * sizes.outputs
-    addresses = sizes.inputs + sizes.outputs + sizes.channels_out * sizes.area if conv else products / runs
-    yield name, "addressing", "add", runs * addresses  # 16.1, 17.1
+        yield from _access(name, "weight memory", work.reads_bias, sizes.channels_out, bits)
+        yield name, "bias", "add", work.bias_adds
+    yield name, "addressing", "add", work.acc_addressing
 
 
 def _spiking(name: str, shape: LayerShape, events: Quantity, steps: float, bits: float, fifo: float) -> Iterator[Entry]:
-    sizes, met = shape.geometry, events * shape.fan_out
-    conv = bool(sizes.kernel)
-    yield from _access(name, "input memory", events, fifo, bits)  # 5
-    yield from _access(name, "weight memory", met, shape.weights, bits)  # 7f, 8f
+    work, sizes = spiking_work(shape, events, steps), shape.geometry
+    yield from _access(name, "input memory", work.reads_in, fifo, bits)
+    yield from _access(name, "weight memory", work.reads_weights, shape.weights, bits)
     if shape.bias:
-        yield from _access(name, "weight memory", steps * sizes.outputs, sizes.channels_out, bits)  # 7s, 8s
-    yield from _access(name, "state memory", 2 * (met + steps * sizes.outputs), sizes.outputs, bits)  # 9, 10, 14, 15
-    reached = sizes.strided_area / sizes.area
-    yield name, "synops", "add", met * reached  # 1.4, 2.4
-    yield name, "bias", "add", steps * sizes.outputs
-    if conv:
-        yield name, "addressing", "mac", 2 * events  # 16.2
-        yield name, "addressing", "add", events * sizes.area  # 16.3
-    else:
-        yield name, "addressing", "add", met  # 17.2
+        yield from _access(name, "weight memory", work.reads_bias, sizes.channels_out, bits)
+    yield from _access(name, "state memory", 2 * work.potentials, sizes.outputs, bits)
+    yield name, "synops", "add", work.synops
+    yield name, "bias", "add", work.bias_adds
+    if sizes.kernel:
+        yield name, "addressing", "mac", work.mac_addressing
+    yield name, "addressing", "add", work.acc_addressing
 
 
 def _neuron(name: str, means: Means, bits: float, fifo: float) -> Iterator[Entry]:

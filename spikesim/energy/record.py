@@ -46,7 +46,7 @@ def record(
     wrapped = isinstance(network, Network)
     root = network.module if isinstance(network, Network) else network
     _check(network, root, x, mask)
-    x = _cast(network, x)
+    x = cast_integers(network, x)
     recorder = Recorder(fans, pruned=connections == "nonzero")
     outcome: list[Any] = []
 
@@ -140,6 +140,14 @@ def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | Non
             f"{type(root).__name__} holds modules that see time but is no spikesim.nn.Network; "
             "wrap it: Network(module), or Network(module, encoder=Constant(T)) for static input"
         )
+    stranger = foreign_neuron(root)
+    if stranger is not None:
+        name, package = stranger
+        remedy = "spikesim.converters.from_snntorch(net)" if package == "snntorch" else "neurons of spikesim.neurons"
+        raise LedgerError(
+            f"{name!r} is a neuron of {package}, which the ledger cannot tell from an activation function: its spikes "
+            f"would be counted as numbers; use {remedy}"
+        )
     timed = isinstance(network, Network) and network.encoder is None
     needed = 2 if timed else 1
     shape = tuple(tensors[0].shape)
@@ -161,6 +169,20 @@ def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | Non
             )
 
 
+# Package -> the class from which all its neurons derive; asked by name, since none of them need be installed.
+_FOREIGN = {"snntorch": "SpikingNeuron", "spikingjelly": "BaseNode", "sinabs": "StatefulLayer", "norse": "SNN"}
+
+
+def foreign_neuron(root: nn.Module) -> tuple[str, str] | None:
+    """Name and package of the first neuron of another package, None if there is none."""
+    for name, module in root.named_modules():
+        for kind in type(module).__mro__:
+            package = kind.__module__.partition(".")[0]
+            if kind.__name__.startswith(_FOREIGN.get(package, "\0")):
+                return name or "(root)", package
+    return None
+
+
 def _layout(network: nn.Module, x: Any, rows: int, mask: torch.Tensor | None) -> Layout:
     first = next(t for t in tree_leaves(x) if isinstance(t, torch.Tensor))
     if not isinstance(network, Network):
@@ -172,7 +194,8 @@ def _layout(network: nn.Module, x: Any, rows: int, mask: torch.Tensor | None) ->
     return Layout(int(told[0]) if told else rows // samples, samples, mask)
 
 
-def _cast(network: nn.Module, x: Any) -> Any:
+def cast_integers(network: nn.Module, x: Any) -> Any:
+    """Inputs of whole numbers in the dtype of the weights."""
     dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.get_default_dtype())
     return tree_map(lambda t: t.to(dtype) if isinstance(t, torch.Tensor) and not t.is_floating_point() else t, x)
 
@@ -221,5 +244,6 @@ def _layer_counts(seen: Seen, layout: Layout, module: nn.Module | None) -> Layer
         counts,
         tables,
         geometry=seen.geometry,
+        event=next(iter(seen.events)) if len(seen.events) == 1 else None,
         **attributes(module, seen),
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from spikesim.energy.comparison import BASELINES, Setting
 from spikesim.energy.included import Included
 from spikesim.energy.ledger import Ledger
 from spikesim.energy.means import mean_counts
+from spikesim.energy.over_time import price_steps
 from spikesim.energy.prices import Distribution, central_prices
 from spikesim.energy.pricing import Priced, itemise, price
 from spikesim.energy.profile import Profile
@@ -25,6 +26,7 @@ from spikesim.energy.uncertainty import Uncertainty, spread_of
 from spikesim.viz import write_text
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import Console
     from rich.table import Table
 
@@ -125,7 +127,15 @@ class EnergyReport:
             baseline: "dense_ann", "zero_skipping_ann" or "capacity_matched".
         """
         against = self.energies[baseline]
-        return self.energies[BASELINES[baseline][1]] / against if against else float("inf")
+        return self.compared(baseline) / against if against else float("inf")
+
+    def compared(self, baseline: str) -> float:
+        """Joules per inference of the network as it is set beside a baseline.
+
+        Args:
+            baseline: "dense_ann", "zero_skipping_ann" or "capacity_matched".
+        """
+        return self.energies[BASELINES[baseline][1]]
 
     @property
     def ratio_dense(self) -> float:
@@ -205,19 +215,70 @@ class EnergyReport:
 
         return verdict(self)
 
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that the figures follow from: counts, shapes, prices, options, seed and version."""
+        from spikesim.energy.digest import report_digest
+
+        return report_digest(self)
+
+    @property
+    def sentence(self) -> str:
+        """The figures in words for a paper, with what they rest on and the digest."""
+        from spikesim.energy.sentence import sentence
+
+        return sentence(self)
+
+    def over_time(self) -> list[float]:
+        """Joules per inference if the network stopped after 1, 2, ... T steps.
+
+        A static power is taken for its share of the time. With the accuracy after every step (which evaluation and
+        conversion give), it shows what each further step buys.
+        """
+        return price_steps(self.ledger, self.profile, self.include)
+
+    def bars(self) -> Figure:
+        """A bar for every layer, of the network and of each baseline that has a price."""
+        from spikesim.energy.table import BASELINE_NAMES
+        from spikesim.viz import energy_bars
+
+        beside = BASELINE_NAMES if self.profile.has_baseline and self.ann_ledger is not self.ledger else {}
+        series = {"network": [row.network for row in self.rows]}
+        for name, title in beside.items():
+            series[title.format(bits=self.matched.bits)] = [getattr(row, name) for row in self.rows]
+        return energy_bars([row.layer for row in self.rows], series)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything in plain values; energies in joules per inference."""
         from spikesim.energy.document import document
 
         return document(self)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report as JSON; the file appears whole or not at all.
+    def to_html(self, accuracies: Sequence[float] | None = None) -> str:
+        """One page that needs nothing else: figures, charts, every profile, conventions, citations.
+
+        Args:
+            accuracies: accuracy after every time step, as fractions of 1, ``[T]``.
 
         Raises:
-            ConfigError: the folder cannot be written to.
+            ConfigError: another number of accuracies than steps, or one outside 0 to 1.
         """
-        return write_text(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
+        from spikesim.energy.html import html
+
+        return html(self, accuracies)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report; the ending of the path says as what, and the file appears whole or not at all.
+
+        Args:
+            path: ``.json`` (everything), ``.html`` (one page), ``.csv`` (layers), ``.tex`` or ``.md`` (tables).
+
+        Raises:
+            ConfigError: another ending, or the folder cannot be written to.
+        """
+        from spikesim.energy.formats import text_of
+
+        return write_text(path, text_of(self, path))
 
     def table(self) -> Table:
         """The per-layer table for a terminal."""

@@ -137,6 +137,7 @@ def _charge(
     recorder.constant("synapses", synapses, edge)
     recorder.constant("synapses_padded", padded, edge)
     if edge.is_spikes:
+        recorder.layers[recorder.layer].events.add(edge.scale if edge.counts is None else None)
         recorder.add(f"events_in_{edge.kind}", arrived)
         recorder.add(f"synops_{edge.kind}", work)
         recorder.add("weight_fetches", work)

@@ -7,23 +7,16 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from spikesim.energy.columns import EVENT_KINDS
 from spikesim.energy.comparison import BASELINES
+from spikesim.energy.lines import COUNTED, LayerLine, layer_lines
 from spikesim.energy.pricing import TERMS
 from spikesim.energy.units import format_count, format_energy
 
 if TYPE_CHECKING:
     from spikesim.energy.report import EnergyReport
-
-_COUNTED = {
-    "events in": [f"events_in_{k}" for k in EVENT_KINDS],
-    "synops": [f"synops_{k}" for k in EVENT_KINDS],
-    "MACs": ["mac_dense"],
-    "updates": ["neuron_updates"],
-    "spikes": ["spikes_out"],
-}
 
 
 def _table(title: str, footer: bool = False) -> Table:
@@ -42,27 +35,21 @@ def _times(ratio: float) -> str:
 
 def layer_table(report: EnergyReport) -> Table:
     """Counts and energy per inference, one row per layer, totals last."""
-    ledger, priced = report.ledger, report.priced
-    totals, whole = ledger.total(), priced.total
+    *layers, total = layer_lines(report)
     table = _table(f"per inference and layer ({report.profile.title})", footer=True)
 
-    def mean(counts: int) -> str:
-        return format_count(counts / ledger.samples) if counts else "-"
+    def cells(line: LayerLine) -> list[str]:
+        counts = [format_count(count) if count else "-" for count in line.counts]
+        share = "-" if line.share is None else f"{100 * line.share:.1f} %"
+        return [line.name, line.input, *counts, format_energy(line.energy), share]
 
-    table.add_column("layer", footer="total", min_width=7, overflow="fold")
-    table.add_column("input", footer="", no_wrap=True)
-    for title, names in _COUNTED.items():
-        table.add_column(title, justify="right", no_wrap=True, footer=mean(sum(totals[n] for n in names)))
-    table.add_column("energy", justify="right", no_wrap=True, footer=format_energy(whole))
-    table.add_column("share", justify="right", no_wrap=True, footer=_share(whole, whole))
-    for name in priced.layers:
-        energy, layer = priced.layer(name), ledger.layers.get(name)
-        of_layer = [sum(layer[n] for n in names) if layer else 0 for names in _COUNTED.values()]
-        if not energy and not any(of_layer):
-            continue  # moves or folds values only
-        counts = [mean(count) for count in of_layer]
-        kind = layer.input_type if layer else ""
-        table.add_row(name, kind, *counts, format_energy(energy), _share(energy, whole))
+    for title, footer in zip(("layer", "input", *COUNTED, "energy", "share"), cells(total)):
+        if title == "layer":
+            table.add_column(title, footer=footer, min_width=7, overflow="fold")
+        else:
+            table.add_column(title, footer=footer, no_wrap=True, justify="left" if title == "input" else "right")
+    for line in layers:
+        table.add_row(*map(escape, cells(line)))
     return table
 
 
@@ -79,7 +66,7 @@ def term_table(report: EnergyReport) -> Table:
     return table
 
 
-_COLUMNS = {
+BASELINE_NAMES = {
     "dense_ann": "dense ANN",
     "zero_skipping_ann": "zero-skipping ANN",
     "capacity_matched": "ANN of {bits} bits",
@@ -92,11 +79,11 @@ def baseline_table(report: EnergyReport) -> Table:
     for title in ("baseline", "network", "baseline costs", "ratio", "sampling 95 %", "P(network less)"):
         table.add_column(title, justify="left" if title == "baseline" else "right")
     found = report.uncertainty
-    for name, (_, compared) in BASELINES.items():
+    for name in BASELINES:
         spread = found.counts.get(f"ratio_{name}") if found.counts else None
         table.add_row(
-            _COLUMNS[name].format(bits=report.matched.bits),
-            format_energy(report.energies[compared]),
+            BASELINE_NAMES[name].format(bits=report.matched.bits),
+            format_energy(report.compared(name)),
             format_energy(report.energies[name]),
             _times(report.ratio(name)),
             f"{spread.low:.3f}-{spread.high:.3f}" if spread else "-",

@@ -20,12 +20,31 @@ def format_energy(joules: float) -> str:
     """
     if joules == 0 or not math.isfinite(joules):
         return f"{joules:g} J"
-    # The margin keeps 999.99 from being printed as 1000 of the smaller prefix.
-    fitting = [(factor, prefix) for factor, prefix in _PREFIXES if abs(joules) >= factor * 0.99995]
-    factor, prefix = fitting[0] if fitting else _PREFIXES[-1]
+    factor, unit = one_unit(joules)
     value = joules / factor
     digits = max(0, 3 - math.floor(math.log10(max(abs(value), 1.0))))
-    return f"{value:.{digits}f} {prefix}J"
+    return f"{value:.{digits}f} {unit}"
+
+
+def one_unit(joules: float) -> tuple[float, str]:
+    """The unit in which an energy has one to three digits before the point, for a column of a table.
+
+    Args:
+        joules: the largest energy of the column.
+
+    Returns:
+        Joules per unit, and the unit's name.
+
+    Example:
+        >>> from spikesim.energy.units import one_unit
+        >>> one_unit(3.2e-8), one_unit(0.0)
+        ((1e-09, 'nJ'), (1.0, 'J'))
+    """
+    if joules == 0 or not math.isfinite(joules):
+        return 1.0, "J"
+    # The margin keeps 999.99 from being printed as 1000 of the smaller prefix.
+    factor, prefix = next((p for p in _PREFIXES if abs(joules) >= p[0] * 0.99995), _PREFIXES[-1])
+    return factor, f"{prefix}J"
 
 
 def format_count(count: float) -> str:

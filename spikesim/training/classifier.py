@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import lightning.pytorch as lightning
@@ -11,6 +11,7 @@ from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy
 
 from spikesim.datasets import EventBatch
+from spikesim.energy import SynapticOperations
 from spikesim.errors import ConfigError, DivergenceError
 from spikesim.nn import Network
 from spikesim.training.activity import Activity, rate_penalty
@@ -37,6 +38,8 @@ class SpikingClassifier(lightning.LightningModule):
             are left alone.
         warmup: share of all steps in which the learning rate rises.
         rates: weight, least and largest firing rate of :func:`rate_penalty`, which is added to the loss.
+        synops: weight of the synaptic operations per connection and recording
+            (:class:`spikesim.energy.SynapticOperations`), which are added to the loss.
         compile: compile the forward of training with ``torch.compile``.
         metadata: numbers and strings to store in checkpoints, beside the weights.
 
@@ -62,6 +65,7 @@ class SpikingClassifier(lightning.LightningModule):
         weight_decay: float = 1e-2,
         warmup: float = 0.1,
         rates: tuple[float, float, float] | None = None,
+        synops: float = 0.0,
         compile: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -75,6 +79,8 @@ class SpikingClassifier(lightning.LightningModule):
         self.weight_decay = weight_decay
         self.warmup = warmup
         self.rates = rates
+        self.synops = synops
+        self._synops: SynapticOperations | None = None
         # Not the module: its state is saved, and compiled modules rename it.
         self._unread: Any = torch.compile(network.unread) if compile else network.unread
         self.metadata = metadata or {}
@@ -85,7 +91,7 @@ class SpikingClassifier(lightning.LightningModule):
     def training_step(self, batch: EventBatch, index: int) -> torch.Tensor:
         """Give the loss of one batch."""
         activity = Activity(self.network) if self.rates else None
-        with activity or nullcontext():
+        with activity or nullcontext(), self._counting(batch) as counted:
             y = self._unread(batch.x.float(), batch.mask)
         loss = self.loss(y, batch.y, batch.mask)
         if activity is not None and self.rates is not None:
@@ -93,6 +99,10 @@ class SpikingClassifier(lightning.LightningModule):
             penalty = rate_penalty(activity.rates(batch.mask), low=low, high=high)
             self._log("rate_penalty", penalty, len(batch.y))
             loss = loss + weight * penalty
+        if counted is not None:
+            crossed = counted.per_connection(batch.mask)
+            self._log("synops_per_connection", crossed, len(batch.y))
+            loss = loss + self.synops * crossed.to(loss.dtype)
         if not torch.isfinite(loss):
             raise DivergenceError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, batch {index + 1}; "
@@ -102,6 +112,17 @@ class SpikingClassifier(lightning.LightningModule):
         self._log("train_loss", loss, len(batch.y))
         self._log("train_accuracy", self.train_accuracy, len(batch.y))
         return loss
+
+    def _counting(self, batch: EventBatch) -> AbstractContextManager[SynapticOperations | None]:
+        """What counts synaptic operations for the loss, if they are part of it."""
+        if not self.synops:
+            return nullcontext()
+        if self._synops is None:
+            kind: Literal["analog", "events"] = "analog" if batch.x.is_floating_point() else "events"
+            # Full precision, and without a trace in the random numbers: a resumed run does this once more.
+            with torch.random.fork_rng(), torch.autocast(self.device.type, enabled=False):
+                self._synops = SynapticOperations(self.network, batch.x[:, :1], input=kind)
+        return self._synops
 
     def on_validation_epoch_start(self) -> None:
         """Start to count spikes."""

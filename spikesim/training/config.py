@@ -54,6 +54,9 @@ class TrainConfig(BaseModel):
     rate_penalty: float = Field(0.0, ge=0, description="Weight of the penalty on firing rates outside their band.")
     rate_low: float = Field(0.0, ge=0, description="Least spikes per neuron and step that cost nothing.")
     rate_high: float = Field(0.2, ge=0, description="Most spikes per neuron and step that cost nothing.")
+    synop_penalty: float = Field(
+        0.0, ge=0, description="Weight of the penalty on synaptic operations, per connection and recording."
+    )
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="adamw, or sgd with Nesterov momentum 0.9.")
     lr: float = Field(4e-3, gt=0, description="Peak learning rate.")
     weight_decay: float = Field(1e-2, ge=0, description="Decay of weight matrices and kernels.")

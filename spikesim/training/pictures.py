@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from spikesim.viz import (
     predictions,
     raster,
     write_bytes,
+    write_text,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ PICTURES = {
     "rates.png": "firing rate of every spiking layer",
     "raster.png": "spikes of every layer on the first test recording",
     "predictions.png": "test recordings, and what they were taken for",
-    "energy.json": "energy per layer beside its baselines, with the ledger",
+    "energy.html": "energy per layer beside its baselines, under every profile, in a browser",
+    "energy.json": "the same as numbers, with the ledger",
 }
 """Files that :func:`write_pictures` writes, and what they show."""
 
@@ -77,7 +79,7 @@ def write_pictures(
     }
     for name, figure in figures.items():
         write_bytes(folder / name, png_bytes(figure))
-    return _energy(folder, network, _part(batch, COUNTED), source)
+    return _energy(folder, network, _part(batch, COUNTED), source, tested.accuracy_at)
 
 
 def _part(batch: EventBatch, samples: int) -> EventBatch:
@@ -97,7 +99,7 @@ def _rasters(spikes: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _energy(folder: Path, network: Network, batch: EventBatch, source: str) -> str:
+def _energy(folder: Path, network: Network, batch: EventBatch, source: str, accuracies: Sequence[float]) -> str:
     from spikesim.converters import fold_batchnorm
     from spikesim.energy import energy_report
 
@@ -108,4 +110,6 @@ def _energy(folder: Path, network: Network, batch: EventBatch, source: str) -> s
         _log.warning("no energy report: %s", error)
         return f"No energy report: {error}"
     report.save(folder / "energy.json")
+    steps = len(accuracies) == report.ledger.timesteps
+    write_text(folder / "energy.html", report.to_html([float(a) for a in accuracies] if steps else None))
     return report.verdict

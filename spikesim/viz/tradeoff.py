@@ -16,6 +16,7 @@ def energy_accuracy(
     series: Mapping[str, Sequence[tuple[float, float]]],
     references: Mapping[str, tuple[float, float]] | None = None,
     axis: Axes | None = None,
+    timesteps: Sequence[int] = (),
 ) -> Figure:
     """Draw accuracy against energy, one line per method, its points in the order given (of T).
 
@@ -23,6 +24,7 @@ def energy_accuracy(
         series: name to points (joules per sample, accuracy as a fraction of 1).
         references: name to one point, drawn as a star (the ANN).
         axis: axes to draw on; by default a figure of its own.
+        timesteps: values of T, written beside the points where there are as many of them.
 
     Example:
         >>> from spikesim.viz import energy_accuracy
@@ -34,6 +36,10 @@ def energy_accuracy(
         _, (axis,) = canvas()
     for style, (name, points) in zip(styles(), series.items()):
         axis.plot([1e9 * joules for joules, _ in points], [100 * y for _, y in points], label=name, **style)  # type: ignore[arg-type]
+        if len(points) == len(timesteps):
+            for place, (t, (joules, y)) in enumerate(zip(timesteps, points)):
+                text = str(t) if place else f"T={t}"
+                axis.annotate(text, (1e9 * joules, 100 * y), xytext=(4, -10), textcoords="offset points", fontsize=8)
     for name, (joules, accuracy) in (references or {}).items():
         axis.plot([1e9 * joules], [100 * accuracy], "k*", markersize=11, label=name)
     drawn = [joules for points in series.values() for joules, _ in points]

@@ -15,7 +15,7 @@ def test_quick_demo_shows_and_writes_everything(spikesim, out):
         assert part in said
     names = {path.name for path in out.iterdir()}
     assert names == {
-        "summary.json", "summary.png", "summary.html", "ndigits",
+        "summary.json", "summary.png", "summary.html", "ndigits", "energy_digits.html", "energy_events.html",
         "digits_cnn.safetensors", "digits.safetensors", "conv_snn.safetensors",
     }  # fmt: skip
     summary = json.loads((out / "summary.json").read_text())

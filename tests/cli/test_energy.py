@@ -92,3 +92,52 @@ def test_memory_and_latency_are_charged_where_they_are_named(run):
     plain, moved = run(*shape)[0], run(*shape, "--memory", "dram")[0]
     assert moved["energy"]["by_term"]["weight memory"] > plain["energy"]["dense_ann"]
     assert moved["include"]["potentials"] == "dram" and "weight memory" not in plain["energy"]["by_term"]
+
+
+def test_every_format_is_written(spikesim, images, tmp_path):
+    paths = {form: tmp_path / f"deep/report.{form}" for form in ("json", "html", "latex", "markdown", "csv")}
+    words = [word for form, path in paths.items() for word in (f"--{form}", path)]
+    code, _, err = spikesim("energy", "digits_cnn", "--calibration", images, "--timesteps", 2, *words)
+    assert code == 0, err
+    joules = json.loads(paths["json"].read_text())["energy"]["network"]
+    assert paths["html"].read_text().startswith("<!doctype html>")
+    assert "toprule" in paths["latex"].read_text() and "| total |" in paths["markdown"].read_text()
+    rows = paths["csv"].read_text().splitlines()
+    place = rows[0].split(",").index("network_J")
+    assert sum(float(row.split(",")[place]) for row in rows[1:]) == pytest.approx(joules)
+
+
+def test_two_reports_are_compared(spikesim, images, tmp_path):
+    a, b, out = tmp_path / "a.json", tmp_path / "b.json", tmp_path / "diff.json"
+    for path, steps in ((a, 2), (b, 3)):
+        code, _, err = spikesim("energy", "digits_cnn", "--calibration", images, "--timesteps", steps, "--json", path)
+        assert code == 0, err
+    code, shown, err = spikesim("energy", "diff", a, b, "--json", out)
+    assert code == 0 and "time steps: 2 -> 3" in shown, err
+    diff, joules = json.loads(out.read_text()), [json.loads(p.read_text())["energy"]["network"] for p in (a, b)]
+    assert [diff["total"]["energy_a"], diff["total"]["energy_b"]] == pytest.approx(joules)
+    code, _, err = spikesim("energy", "diff", a, images)
+    assert code == 1 and "images.npz" in err and "not JSON" in err
+    code, _, err = spikesim("energy", "diff", a)
+    assert code == 2 and "Missing argument" in err
+
+
+def test_the_model_needs_no_name_of_a_command(spikesim):
+    code, shown, _ = spikesim("energy", "--help")
+    assert code == 0 and "MODEL" in shown and "energy diff A.json B.json" in shown
+    code, _, err = spikesim("energy")
+    assert code == 2 and "MODEL" in err
+
+
+def test_a_network_of_snntorch_is_counted_as_one_of_spikes(spikesim, tmp_path, monkeypatch):
+    (tmp_path / "snn_net.py").write_text(
+        "import snntorch as snn\nfrom torch import nn\n\n\ndef build():\n"
+        "    first, second = snn.Leaky(0.9, init_hidden=True, threshold=0.1), snn.Leaky(0.9, init_hidden=True)\n"
+        "    return nn.Sequential(nn.Linear(6, 10), first, nn.Linear(10, 3), second)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    words = ["--input-shape", 6, "--timesteps", 5, "--samples", 4, "--json", tmp_path / "e.json"]
+    code, shown, err = spikesim("energy", "snn_net:build", *words)
+    assert code == 0 and "No spikes" not in shown, err
+    report = json.loads((tmp_path / "e.json").read_text())
+    assert report["timesteps"] == 5 and report["break_even"]["spikes_per_synapse"] > 0

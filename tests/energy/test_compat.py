@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from spikesim.dynamics import SpikeType
-from spikesim.energy import Ledger
+from spikesim.energy import Included, Ledger, load_profile
+from spikesim.energy.charges import Side, formula_charges
+from spikesim.energy.means import mean_counts
 from spikesim.errors import LedgerError
 from spikesim.neurons import IF, LIF, SignedIF
 from spikesim.nn import Network
@@ -129,6 +131,7 @@ def test_the_published_energy_of_syops():
 
 
 def test_syops_itself_agrees():
+    # syops 0.0.5 and its imports: progress, and SpikingJelly 0.0.0.0.14 (later ones lack a neuron that it names).
     ops = pytest.importorskip("syops.ops", exc_type=ImportError)
     import numpy as np
 
@@ -167,3 +170,19 @@ def test_lemaire_by_its_formulas():
     assert second["mac"] == 0 and views["fc"]["acc"] == pytest.approx(s2 * 5 + 4 * 5)
     leaky = Ledger.record(Network(Spiking(2, lambda: LIF(threshold=0.2))), x, input="analog").as_lemaire()
     assert leaky["conv2"]["mac"] == 4 * 36
+
+
+@pytest.mark.parametrize("events", [False, True])
+def test_lemaires_profile_prices_what_the_view_counts(events):
+    network = Network(Spiking(2, lambda: IF(0.2)))
+    x = torch.randint(0, 2, (4, 3, 2, *SIZES[2])).float() if events else torch.rand(4, 3, 2, *SIZES[2])
+    ledger = Ledger.record(network, x, input="events" if events else "analog")
+    means, profile = mean_counts(ledger), load_profile("lemaire45")
+    charged = formula_charges(means, profile, Included(), Side(), None)
+    assert ledger.total()["spikes_out"] > 0
+    # Beside the view stand an analog layer's result, added to the potentials at every step, and the resets behind it.
+    current = 0 if events else 4 * 4 * 30 + ledger["n1"]["spikes_out"] / 3
+    views = ledger.as_lemaire().values()
+    for constant, names, more in (("mac", ("mac", "mac_addressing"), 0.0), ("add", ("acc", "acc_addressing"), current)):
+        known = sum(float(charge.quantity) for charge in charged if charge.constant == constant)
+        assert sum(view[name] for view in views for name in names) + more == pytest.approx(known)

@@ -58,6 +58,8 @@ def test_the_source_ann_is_run_on_the_same_samples():
     report = energy_report(network, x, input="analog", ann=ann)
     assert report.ann_ledger.total()["mac_dense"] == 5 * (120 + 60)
     assert report.ann_name == "source ANN Sequential"
+    named = energy_report(network, x, input="analog", ann=ann, ann_name="my ANN")
+    assert "my ANN" in named.verdict and named.to_dict()["baseline"] == "my ANN"
     assert report.ann_ledger["0"]["mac_effective"] == 20 * int((x != 0).sum())
     with pytest.raises(LedgerError, match="on 2 samples and the network on 5"):
         energy_report(network, x, input="analog", ann=ann, ann_input=torch.rand(2, 6))

@@ -17,8 +17,8 @@ from spikesim.training.rate_watch import advise
 from spikesim.training.record import command
 
 EVERYTHING = {
-    "loss": "step", "label_smoothing": 0.1, "rate_penalty": 0.1, "rate_low": 0.01, "optimizer": "sgd", "lr": 0.05,
-    "clip": 1.0, "ema": 0.9, "accumulate": 2, "precision": "bfloat16",
+    "loss": "step", "label_smoothing": 0.1, "rate_penalty": 0.1, "rate_low": 0.01, "synop_penalty": 0.01,
+    "optimizer": "sgd", "lr": 0.05, "clip": 1.0, "ema": 0.9, "accumulate": 2, "precision": "bfloat16",
 }  # fmt: skip
 
 
@@ -166,3 +166,12 @@ def test_a_file_and_flags_on_the_command_line(recordings, tmp_path, capsys):
     with pytest.raises(SystemExit) as done:
         main(["train", "--resume", str(tmp_path / "run"), "--config", str(file)])
     assert done.value.code == 1 and "leave out --config" in capsys.readouterr().err
+
+
+def test_synaptic_operations_may_be_part_of_the_loss(tiny, tmp_path):
+    runs = {weight: train(tiny.but(out=tmp_path / str(weight), synop_penalty=weight)) for weight in (0.0, 5.0)}
+    crossed = [float(row["synops_per_connection"]) for row in read_metrics(runs[5.0].folder / "metrics.csv")]
+    assert crossed[-1] < crossed[0] and all(value > 0 for value in crossed)
+    assert "synops_per_connection" not in read_metrics(runs[0.0].folder / "metrics.csv")[0]
+    rates = {weight: sum(run.rates.values()) for weight, run in runs.items()}
+    assert rates[5.0] < rates[0.0]

@@ -29,6 +29,11 @@ def test_energy_bars_are_in_nanojoules():
     assert heights == [approx([1, 2]), approx([3, 4])]
 
 
+def test_energy_against_accuracy_names_every_step():
+    figure = energy_accuracy({"SNN": [(1e-9, 0.5), (3e-9, 0.9)], "one": [(1e-9, 0.2)]}, timesteps=[1, 2])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["T=1", "2"]
+
+
 def test_figures_can_share_axes():
     figure = training_curves([0], {"a": [1.0]}, {"b": [0.5]})
     assert energy_bars(["a"], {"SNN": [1e-9]}, axis=figure.axes[0]) is figure

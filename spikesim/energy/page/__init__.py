@@ -1,0 +1,1 @@
+"""The page of a report: HTML, style and scripts, which :mod:`spikesim.energy.html` puts into one file."""
