@@ -8,7 +8,6 @@ from typing import Any, ClassVar, get_args
 import torch
 from torch import Tensor
 
-from spikesim.dynamics.call import Call
 from spikesim.dynamics.checks import check_declared, check_known, check_switches, names_of
 from spikesim.dynamics.declarations import Param, SpikeType, State, constant
 from spikesim.dynamics.emit import emit
@@ -18,7 +17,7 @@ from spikesim.dynamics.plan import Kernel, Mode
 from spikesim.dynamics.prepare import CLOCK, bounded
 from spikesim.dynamics.program import Program, parse
 from spikesim.dynamics.record import Step, record
-from spikesim.dynamics.time import TimeAware
+from spikesim.dynamics.stateful import Stateful
 from spikesim.errors import ConfigError
 
 
@@ -40,7 +39,7 @@ def _buffer(name: str, value: Any) -> Tensor:
     return value.clone() if isinstance(value, Tensor) and value.is_floating_point() else checked
 
 
-class Equations(TimeAware, metaclass=_TracedAtBirth):
+class Equations(Stateful, metaclass=_TracedAtBirth):
     """The part of a neuron that does not run: see :class:`spikesim.dynamics.Neuron`, the class to derive from.
 
     Raises:
@@ -55,8 +54,6 @@ class Equations(TimeAware, metaclass=_TracedAtBirth):
     fires_once_a_step: ClassVar[bool] = False  # whether sub-steps of one time step cannot fire twice, so stay binary
     memory: Memory = "auto"  # whether training keeps values of the forward or computes them again
     emits: SpikeType = SpikeType("binary")
-    call: Call | None = None
-    path: str | None = None  # qualified name inside the Network that last ran it
     _text: str | None = None
     step: Callable[..., tuple[Any, dict[str, Any]]]  # one time step, written by every subclass
 
@@ -248,6 +245,3 @@ class Equations(TimeAware, metaclass=_TracedAtBirth):
         low, high = self.params[name].min, self.params[name].max
         learnt = name in self._parameters or value.requires_grad
         return bounded(value, low, high) if learnt and (low is not None or high is not None) else value
-
-    def _label(self) -> str:
-        return f"{type(self).__name__} '{self.path}'" if self.path else type(self).__name__

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from spikesim.dynamics import Call, Neuron, TimeAware
+from spikesim.dynamics import Call, Neuron, Stateful, TimeAware
 from spikesim.errors import ConfigError, ReuseError, ShapeError
 from spikesim.nn.checks import check_mask, refuse_norms_in_training, samples_of, time_and_samples
 from spikesim.nn.encoders import Constant
@@ -230,7 +230,7 @@ class Network(nn.Module):
         check_mask(mask, timesteps, samples, leaves[0].device)
         aware = {n: m for n, m in self.module.named_modules() if isinstance(m, TimeAware)}
         if state is not None:
-            names = {n: m.state_names() for n, m in aware.items() if isinstance(m, Neuron)}
+            names = {n: m.state_names() for n, m in aware.items() if isinstance(m, Stateful)}
             check_state(state, names, leaves[0].device)
         if mask is not None:
             refuse_norms_in_training(self.module)
@@ -252,7 +252,7 @@ class Network(nn.Module):
         finally:
             for module in aware.values():
                 module.timesteps = None
-                if isinstance(module, Neuron):
+                if isinstance(module, Stateful):
                     module.call = None
         unfold = self._unfolder(timesteps, samples)
         return pytree.tree_map(unfold, folded), NetworkState(call.final)
@@ -331,5 +331,5 @@ def _mark(aware: Mapping[str, TimeAware], timesteps: int, call: Call) -> None:
             )
     for name, module in aware.items():
         module.timesteps = timesteps
-        if isinstance(module, Neuron):
+        if isinstance(module, Stateful):
             module.call, module.path = call, name
