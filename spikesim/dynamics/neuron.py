@@ -72,9 +72,7 @@ class Neuron(Equations):
         if call is None:
             return self._alone(x)
         visit = self.enter(call, x)
-        out, final = self.run_rows(
-            x, visit.timesteps, state=visit.state, mask=visit.mask, constant=visit.constant
-        )
+        out, final = self.run_rows(x, visit.timesteps, state=visit.state, mask=visit.mask, constant=visit.constant)
         self.leave(call, final)
         if call.spikes is not None and self.emits == SpikeType("binary"):
             call.spikes(out)

@@ -72,8 +72,8 @@ def in_chunks(
     # One split, not a slice per chunk: its backward writes the gradient once.
     pieces = [rows] * len(sizes)
     if not constant:
-        pieces = [list(p) for p in zip(*(r.split([s * (len(r) // steps) for s in sizes]) for r in rows))]
-    masks = mask.split(sizes) if mask is not None else [None] * len(sizes)
+        pieces = [list(p) for p in zip(*(torch.split(r, [s * (len(r) // steps) for s in sizes]) for r in rows))]
+    masks = torch.split(mask, sizes) if mask is not None else [None] * len(sizes)
     final: Any = state
     outputs = []
     for piece, size, real in zip(pieces, sizes, masks):

@@ -30,7 +30,10 @@ def leaving_out(module: nn.Module, mask: Tensor | None) -> Iterator[None]:
     Raises:
         ConfigError: a batch-norm of another kind, or a compiled call.
     """
-    chosen = [] if mask is None else _taking_statistics(module)
+    if mask is None:
+        yield
+        return
+    chosen = _taking_statistics(module)
     for norm in chosen:
         norm.__dict__["forward"] = partial(_real_rows, norm, mask)
     try:
@@ -54,7 +57,7 @@ def over_rows(norm: nn.Module, x: Tensor, real: Tensor) -> Tensor:
     out = torch.zeros_like(x)
     if rows.numel() == 0:
         return out
-    y = type(norm).forward(norm, x.index_select(0, rows))  # type: ignore[arg-type]
+    y = type(norm).forward(norm, x.index_select(0, rows))
     return out.to(y.dtype).index_copy(0, rows, y)
 
 
@@ -63,8 +66,8 @@ def _real_rows(norm: nn.Module, mask: Tensor, x: Tensor) -> Tensor:
     real = mask.any(0) if x.shape[0] == mask.shape[1] != mask.numel() else mask.flatten()
     if x.shape[0] != real.shape[0]:
         raise ShapeError(
-            f"{type(norm).__name__} received {x.shape[0]} rows, but T*N is {mask.shape[0]}*{mask.shape[1]}, so the mask "
-            "cannot tell which of them are real; keep time folded into the batch, or call .eval() on it"
+            f"{type(norm).__name__} received {x.shape[0]} rows, but T*N is {mask.shape[0]}*{mask.shape[1]}, so the "
+            "mask cannot tell which of them are real; keep time folded into the batch, or call .eval() on it"
         )
     return over_rows(norm, x, real)
 

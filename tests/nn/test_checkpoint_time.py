@@ -41,7 +41,9 @@ def test_gradients_equal_those_of_the_whole(steps, every, masked):
 
 
 def test_a_convolutional_network_and_its_state():
-    module = nn.Sequential(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), LIF(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3))
+    module = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), LIF(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3)
+    )
     x = torch.rand(7, 2, 2, 8, 8) * 3
     whole, split = Network(module), Network(module, checkpoint_time=3)
     for a, b in zip(_gradients(whole, x), _gradients(split, x)):

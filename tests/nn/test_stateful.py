@@ -60,7 +60,7 @@ def test_mistakes_are_named():
         Network(nn.Sequential(layer, layer))(torch.rand(2, 1, 3))
     with pytest.raises(TimestepsError, match="T = 0"):
         layer(torch.zeros(0, 2, 3))
-    with pytest.raises(ShapeError, match="x.float"):
+    with pytest.raises(ShapeError, match=r"x\.float"):
         layer(torch.zeros(2, 2, 3, dtype=torch.int64))
     net = Network(Total())
     with pytest.raises(StateError, match=r"\(2, 3\).*needs \(5, 3\)"):
