@@ -53,7 +53,7 @@ def test_ms_begins_as_the_identity_and_convolves_spikes_only():
 BLOCKS = {
     "sew": (lambda: SEWBlock(3, 4, 2), (6, 2, 3, 8, 8)),
     "ms": (lambda: MSBlock(3, 4, 2), (6, 2, 3, 8, 8)),
-    "ssa": (lambda: SpikingSelfAttention(8, 2), (6, 2, 8, 5)),
+    "ssa": (lambda: SpikingSelfAttention(8, 2, scale=2.0), (6, 2, 8, 5)),
 }
 
 
