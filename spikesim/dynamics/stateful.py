@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -62,6 +62,7 @@ class Stateful(TimeAware):
         (tensor([1., 2.]), tensor([3.]))
     """
 
+    static: ClassVar[bool] = False  # whether a single step of it means what it means in an ANN without time
     call: Call | None = None
     path: str | None = None  # qualified name inside the Network that last ran it
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ class HeldDropout(Stateful):
         >>> bool((y == y[:1]).all()), sorted(set(y.flatten().tolist()))
         (True, [0.0, 2.0])
     """
+
+    static: ClassVar[bool] = True
 
     def __init__(self, p: float = 0.5, channels: bool = False) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -38,6 +39,8 @@ class SpikeMaxPool2d(Stateful):
         >>> SpikeMaxPool2d(2)(x).flatten()  # OR would fire three times
         tensor([1., 1., 0.])
     """
+
+    static: ClassVar[bool] = True
 
     def __init__(self, kernel_size: int, stride: int | None = None) -> None:
         super().__init__()

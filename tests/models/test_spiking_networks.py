@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from spikesim.converters import audit
-from spikesim.energy import Ledger
+from spikesim.energy import Ledger, energy_report
 from spikesim.errors import ConfigError, LedgerError
 from spikesim.models import (
     build,
@@ -163,6 +163,24 @@ def test_energy_is_counted_or_refused_by_name(name):
         > 0
     )
     assert not ledger.unpriced
+
+
+def test_a_recurrent_network_has_no_static_twin():
+    network = NETWORKS["shd_recurrent"][0]()
+    with pytest.raises(LedgerError, match=r"'2' \(Recurrent\) has no counterpart.*Ledger\.record"):
+        energy_report(network, _batch((20,), samples=2)[0], input="events")
+
+
+def test_lateral_synapses_are_counted_by_their_spikes():
+    network, x = NETWORKS["shd_recurrent"][0]().eval(), _batch((20,), samples=2)[0]
+    network.module[1].weight.data.abs_()
+    recurrent = network.module[2]
+    spikes = []
+    recurrent.register_forward_hook(lambda m, i, o: spikes.append(o.unflatten(0, (6, 2))))
+    network(x)
+    ledger = Ledger.record(network, x, input="events")
+    assert ledger.layers["2.lateral"].counts["synops_binary"].sum() == 16 * spikes[0][:-1].sum() > 0
+    assert ledger.layers["2.neuron"].counts["spikes_out"].sum() == spikes[0].sum()
 
 
 def test_spiking_networks_are_not_converted_but_their_twins_are():
