@@ -56,6 +56,7 @@ def shd_recurrent(
         ConfigError: a size or time is not positive.
 
     Example:
+        >>> import torch
         >>> shd_recurrent()(torch.zeros(5, 2, 700)).shape
         torch.Size([2, 20])
         >>> sum(p.numel() for p in shd_recurrent().parameters())
@@ -99,6 +100,7 @@ def shd_delays(
         ConfigError: a size or time is not positive.
 
     Example:
+        >>> import torch
         >>> shd_delays()(torch.zeros(5, 2, 140)).shape
         torch.Size([2, 20])
         >>> sum(p.numel() for p in shd_delays().parameters())
