@@ -23,6 +23,7 @@ from spikesim.dynamics.ops import (
     where,
 )
 from spikesim.dynamics.program import Instruction, Program
+from spikesim.dynamics.stateful import Stateful
 from spikesim.dynamics.surrogates import (
     S2NN,
     ATan,
@@ -64,6 +65,7 @@ __all__ = [
     "Sigmoid",
     "SpikeType",
     "State",
+    "Stateful",
     "StraightThrough",
     "SuperSpike",
     "Surrogate",

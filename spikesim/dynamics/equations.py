@@ -8,17 +8,18 @@ from typing import Any, ClassVar, get_args
 import torch
 from torch import Tensor
 
-from spikesim.dynamics.call import Call
 from spikesim.dynamics.checks import check_declared, check_known, check_switches, names_of
 from spikesim.dynamics.declarations import Param, SpikeType, State, constant
 from spikesim.dynamics.emit import emit
 from spikesim.dynamics.emit_cuda import emit_cuda
 from spikesim.dynamics.execute import Memory
+from spikesim.dynamics.operator import is_plain
 from spikesim.dynamics.plan import Kernel, Mode
-from spikesim.dynamics.prepare import CLOCK, bounded
+from spikesim.dynamics.prepare import CLOCK, bounded, inside
 from spikesim.dynamics.program import Program, parse
 from spikesim.dynamics.record import Step, record
-from spikesim.dynamics.time import TimeAware
+from spikesim.dynamics.rows import has_kernel
+from spikesim.dynamics.stateful import Stateful
 from spikesim.errors import ConfigError
 
 
@@ -40,7 +41,7 @@ def _buffer(name: str, value: Any) -> Tensor:
     return value.clone() if isinstance(value, Tensor) and value.is_floating_point() else checked
 
 
-class Equations(TimeAware, metaclass=_TracedAtBirth):
+class Equations(Stateful, metaclass=_TracedAtBirth):
     """The part of a neuron that does not run: see :class:`spikesim.dynamics.Neuron`, the class to derive from.
 
     Raises:
@@ -55,8 +56,6 @@ class Equations(TimeAware, metaclass=_TracedAtBirth):
     fires_once_a_step: ClassVar[bool] = False  # whether sub-steps of one time step cannot fire twice, so stay binary
     memory: Memory = "auto"  # whether training keeps values of the forward or computes them again
     emits: SpikeType = SpikeType("binary")
-    call: Call | None = None
-    path: str | None = None  # qualified name inside the Network that last ran it
     _text: str | None = None
     step: Callable[..., tuple[Any, dict[str, Any]]]  # one time step, written by every subclass
 
@@ -247,7 +246,9 @@ class Equations(TimeAware, metaclass=_TracedAtBirth):
         value: Tensor = getattr(self, name)
         low, high = self.params[name].min, self.params[name].max
         learnt = name in self._parameters or value.requires_grad
-        return bounded(value, low, high) if learnt and (low is not None or high is not None) else value
-
-    def _label(self) -> str:
-        return f"{type(self).__name__} '{self.path}'" if self.path else type(self).__name__
+        if not learnt or (low is None and high is None):
+            return value
+        # Remembered calls do without bounds where they bind nothing, and a checkpoint must find every call the same.
+        if is_plain(value) and has_kernel(value) and inside(value, low, high):
+            return value
+        return bounded(value, low, high)

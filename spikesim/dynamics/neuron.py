@@ -16,7 +16,7 @@ from spikesim.dynamics.layout import Form, memory_format, strided
 from spikesim.dynamics.prepare import CLOCK, clock_of, given_state, own_state, parameter
 from spikesim.dynamics.repeated import remember, repeat, signature_of
 from spikesim.dynamics.rows import Rows, has_kernel, run_folded_reference, run_fused
-from spikesim.errors import GradientError, ReuseError, TimestepsError
+from spikesim.errors import TimestepsError
 
 _STORED = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
@@ -71,36 +71,15 @@ class Neuron(Equations):
         check_input(self._label(), x, 1 if call is not None else 2, "[T, N, ...]")
         if call is None:
             return self._alone(x)
-        path = self.path or ""
-        if path in call.visited:
-            raise ReuseError(
-                f"neuron '{self.path}' was reached twice in one call, so its state would be ambiguous; give each use a "
-                "neuron of its own (copy.deepcopy)"
-            )
-        call.visited.append(path)
-        timesteps = self.timesteps or 0
-        constant = call.constant and x.shape[0] == call.samples and timesteps != 1
-        if not constant and x.shape[0] != timesteps * call.samples:
-            raise TimestepsError(
-                f"neuron '{self.path}' received {x.shape[0]} rows, but T*N is {timesteps}*{call.samples}; keep time "
-                "folded into the batch"
-            )
-        state = call.state.get(path) if call.state is not None else None
-        out, final = self.run_rows(x, timesteps, state=state, mask=call.mask, constant=constant)
-        if call.keep:
-            call.final[path] = final
+        visit = self.enter(call, x)
+        out, final = self.run_rows(x, visit.timesteps, state=visit.state, mask=visit.mask, constant=visit.constant)
+        self.leave(call, final)
         if call.spikes is not None and self.emits == SpikeType("binary"):
             call.spikes(out)
         return out
 
     def _alone(self, x: Tensor) -> Tensor:
-        if self.path is not None and not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1:
-            raise GradientError(
-                f"{self._label()} is recomputed in the backward, after its Network's call has ended; put "
-                "torch.utils.checkpoint around the Network, not inside it"
-            )
-        if x.shape[0] == 0:
-            raise TimestepsError(f"{self._label()} received T = 0 time steps; give it at least one")
+        self.check_alone(x)
         timesteps = x.shape[0]
         if x.is_contiguous() or strided(x):
             return self._run(x, timesteps, "steps", None, None)[0]

@@ -89,6 +89,20 @@ def bounded(value: Tensor, low: float | None, high: float | None) -> Tensor:
     return _Bounded.apply(value, low, high)  # type: ignore[no-untyped-call]
 
 
+def inside(value: Tensor, low: float | None, high: float | None) -> bool:
+    """Whether a learnt number lies within its bounds, where its gradient is its own; looked at where that is cheap.
+
+    >>> inside(torch.tensor(2.0), 1.0, None), inside(torch.tensor([2.0]), 1.0, None)
+    (True, False)
+    """
+    if low is None and high is None:
+        return True
+    if value.dim() > 0 or value.device.type != "cpu":
+        return False
+    number = value.item()
+    return (low is None or number >= low) and (high is None or number <= high)
+
+
 def along_channels(value: Tensor, shape: Sequence[int]) -> Tensor:
     """One value per channel lies along the first axis of a sample, which is the last of a flat one.
 

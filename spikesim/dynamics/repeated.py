@@ -14,7 +14,7 @@ from torch import Tensor
 from spikesim.dynamics.execute import Settings
 from spikesim.dynamics.layout import Form, memory_format
 from spikesim.dynamics.operator import eager_infer, eager_train, is_plain
-from spikesim.dynamics.prepare import along_channels
+from spikesim.dynamics.prepare import along_channels, inside
 from spikesim.dynamics.rows import Outcome, Rows, has_kernel, settings_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def signature_of(neuron: Equations, x: Tensor, timesteps: int, form: Form) -> Si
             if value is None:  # a parametrisation, which computes it
                 return None
             key.append(value.requires_grad)
-            if not _inside(value, declared):
+            if not inside(value, declared.min, declared.max):
                 return None
         elif value.requires_grad:
             return None
@@ -89,16 +89,6 @@ def signature_of(neuron: Equations, x: Tensor, timesteps: int, form: Form) -> Si
         states.append(value)
         key += (value.dtype, value.device)
     return Signature(tuple(key), states, params)
-
-
-def _inside(value: Tensor, declared: Any) -> bool:
-    """Whether a learnt number lies within its bounds, where its gradient is its own; looked at where that is cheap."""
-    if declared.min is None and declared.max is None:
-        return True
-    if value.dim() > 0 or value.device.type != "cpu":
-        return False
-    number = value.item()
-    return (declared.min is None or number >= declared.min) and (declared.max is None or number <= declared.max)
 
 
 def repeat(neuron: Equations, x: Tensor, call: Signature) -> Outcome | None:

@@ -8,7 +8,8 @@ from itertools import chain
 import torch
 from torch import nn
 
-from spikesim.dynamics import Neuron, TimeAware
+from spikesim.dynamics import Neuron, Stateful, TimeAware
+from spikesim.errors import LedgerError
 from spikesim.nn import Network
 
 
@@ -24,6 +25,9 @@ def relu_twin(network: Network) -> nn.Module:
     Returns:
         A plain module, ``[N, ...] -> [N, ...]``, or a ``Network`` of one step if other modules see time.
 
+    Raises:
+        LedgerError: a layer (recurrent, with delays, of one T) means nothing without time.
+
     Example:
         >>> from torch import nn
         >>> from spikesim.energy import relu_twin
@@ -35,6 +39,12 @@ def relu_twin(network: Network) -> nn.Module:
           (1): ReLU()
         )
     """
+    for name, part in network.module.named_modules():
+        if isinstance(part, Stateful) and not isinstance(part, Neuron) and not part.static:
+            raise LedgerError(
+                f"'{name}' ({type(part).__name__}) has no counterpart in an ANN without time, so there is no baseline "
+                "to compare with; Ledger.record(network, x, ...) counts the network by itself"
+            )
     shared = {id(t): t for t in chain(network.module.parameters(), network.module.buffers())}
     twin: nn.Module = copy.deepcopy(network.module, shared)
     if isinstance(twin, Neuron):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -13,20 +14,39 @@ from torch import nn
 from spikesim.errors import ConfigError, SpikesimError
 from spikesim.models.conv_snn import conv_snn
 from spikesim.models.digits_cnn import digits_cnn
+from spikesim.models.mlp import conv_ann, mlp, spiking_mlp
 from spikesim.models.mobilenet import mobilenet_v2
+from spikesim.models.plif import plif_cifar10dvs, plif_gesture, plif_nmnist
+from spikesim.models.residual_snn import ms_resnet, sew_resnet
 from spikesim.models.resnet import resnet
+from spikesim.models.shd import shd_delays, shd_recurrent
+from spikesim.models.spikformer import spikformer
+from spikesim.models.spiking_vgg import spiking_vgg, vggsnn
 from spikesim.models.unet import unet
 from spikesim.models.vgg import vgg
 
 Factory = Callable[..., nn.Module]
 
 BUILT_IN: dict[str, Factory] = {
+    "conv_ann": conv_ann,
     "conv_snn": conv_snn,
     "digits_cnn": digits_cnn,
+    "mlp": mlp,
     "mobilenet_v2": mobilenet_v2,
+    "ms_resnet": ms_resnet,
+    "plif_cifar10dvs": plif_cifar10dvs,
+    "plif_gesture": plif_gesture,
+    "plif_nmnist": plif_nmnist,
     "resnet": resnet,
+    "sew_resnet": sew_resnet,
+    "shd_delays": shd_delays,
+    "shd_recurrent": shd_recurrent,
+    "spikformer": spikformer,
+    "spiking_mlp": spiking_mlp,
+    "spiking_vgg": spiking_vgg,
     "unet": unet,
     "vgg": vgg,
+    "vggsnn": vggsnn,
 }
 """The networks of this package, by name."""
 
@@ -68,6 +88,24 @@ def find_factory(name: str) -> Factory:
         )
     factory: Factory = found
     return factory
+
+
+def fitting(name: str, **options: Any) -> dict[str, Any]:
+    """Those of ``options`` that the factory of a network of this package takes; none for a factory of the user's own.
+
+    Args:
+        name: as in :func:`find_factory`.
+        **options: keyword arguments, such as ``channels``, ``classes``, ``size`` and ``inputs``.
+
+    Example:
+        >>> from spikesim.models.lookup import fitting
+        >>> fitting("spiking_mlp", inputs=100, classes=3, size=10)
+        {'inputs': 100, 'classes': 3}
+    """
+    if name not in BUILT_IN:
+        return {}
+    taken = inspect.signature(BUILT_IN[name]).parameters
+    return {key: value for key, value in options.items() if key in taken}
 
 
 def build(name: str, **options: Any) -> nn.Module:

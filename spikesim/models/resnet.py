@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from spikesim.errors import ConfigError
 
-_PLANS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+PLANS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 """Blocks of each of the four stages, by the number of layers with weights."""
 
 
@@ -97,8 +97,8 @@ def resnet(layers: int = 18, classes: int = 10, channels: int = 3, width: int = 
         >>> resnet(18, width=4).eval()(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
-    if layers not in _PLANS:
-        raise ConfigError(f"layers is {layers!r}; expected one of {', '.join(map(str, _PLANS))}")
+    if layers not in PLANS:
+        raise ConfigError(f"layers is {layers!r}; expected one of {', '.join(map(str, PLANS))}")
     if min(classes, channels, width) < 1:
         raise ConfigError(f"resnet needs positive sizes, given {classes=}, {channels=}, {width=}")
-    return ResNet(_PLANS[layers], classes, channels, width, small)
+    return ResNet(PLANS[layers], classes, channels, width, small)

@@ -6,7 +6,7 @@ from torch import nn
 
 from spikesim.errors import ConfigError
 
-_PLANS: dict[int, tuple[tuple[int, int], ...]] = {
+PLANS: dict[int, tuple[tuple[int, int], ...]] = {
     11: ((1, 64), (1, 128), (2, 256), (2, 512), (2, 512)),
     16: ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)),
     19: ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512)),
@@ -36,13 +36,13 @@ def vgg(layers: int = 16, classes: int = 10, channels: int = 3, width: float = 1
         >>> vgg(16, width=0.125).eval()(torch.rand(2, 3, 32, 32)).shape
         torch.Size([2, 10])
     """
-    if layers not in _PLANS:
-        raise ConfigError(f"layers is {layers!r}; expected one of {', '.join(map(str, _PLANS))}")
+    if layers not in PLANS:
+        raise ConfigError(f"layers is {layers!r}; expected one of {', '.join(map(str, PLANS))}")
     if min(classes, channels, hidden) < 1 or not width > 0:
         raise ConfigError(f"vgg needs positive sizes, given {classes=}, {channels=}, {width=}, {hidden=}")
     parts: list[nn.Module] = []
     inside = channels
-    for count, wanted in _PLANS[layers]:
+    for count, wanted in PLANS[layers]:
         outside = max(1, round(wanted * width))
         for _ in range(count):
             parts += [nn.Conv2d(inside, outside, 3, padding=1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]

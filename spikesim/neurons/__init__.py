@@ -20,6 +20,7 @@ from spikesim.neurons.snntorch_leaky import Leaky, RLeaky
 from spikesim.neurons.snntorch_like import Alpha, Lapicque
 from spikesim.neurons.spiking import SpikingNeuron
 from spikesim.neurons.tally import TallyIF
+from spikesim.neurons.threshold import Threshold
 
 __all__ = [
     "ALIF",
@@ -57,4 +58,5 @@ __all__ = [
     "SpikingNeuron",
     "StaircaseIF",
     "TallyIF",
+    "Threshold",
 ]

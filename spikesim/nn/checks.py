@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
-from spikesim.errors import ConfigError, DeviceError, ShapeError, TimestepsError
+from spikesim.errors import DeviceError, ShapeError, TimestepsError
 
 
 def time_and_samples(leaves: Sequence[Any]) -> tuple[Any, Any]:
@@ -74,13 +73,3 @@ def check_mask(mask: Tensor | None, timesteps: int, samples: int, device: torch.
         )
     if mask.device != device:
         raise DeviceError(f"mask is on {mask.device}, but the input on {device}; call mask.to({str(device)!r})")
-
-
-def refuse_norms_in_training(module: nn.Module) -> None:
-    """Raise ``ConfigError`` if a batch-norm would take masked steps into its statistics."""
-    for name, m in module.named_modules():
-        if isinstance(m, _BatchNorm) and m.training:
-            raise ConfigError(
-                f"'{name}' ({type(m).__name__}) is in training mode and would take masked time steps into its "
-                "statistics; call .eval() on it, or train without a mask"
-            )

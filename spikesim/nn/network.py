@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from spikesim.dynamics import Call, Neuron, TimeAware
+from spikesim.dynamics import Call, Neuron, Stateful, TimeAware
 from spikesim.errors import ConfigError, ReuseError, ShapeError
-from spikesim.nn.checks import check_mask, refuse_norms_in_training, samples_of, time_and_samples
+from spikesim.nn.checks import check_mask, samples_of, time_and_samples
+from spikesim.nn.chunks import check_chunk, in_chunks
 from spikesim.nn.encoders import Constant
 from spikesim.nn.fuse import fusing
+from spikesim.nn.masked_norm import leaving_out
 from spikesim.nn.mistakes import explained
 from spikesim.nn.monitor import DEFAULT_BUDGET, Monitor, run_uncompiled, run_watched
 from spikesim.nn.packing import SpikePacker
@@ -39,6 +41,9 @@ class Network(nn.Module):
         pack_spikes: in training, keep the spikes that weight gradients need as bits: less memory, a little more time.
         fuse: run batch-norm, neuron and 2x2 pool as one kernel where they stand in this order in an ``nn.Sequential``
             (:mod:`spikesim.nn.fuse`): the same results up to rounding, in less time and memory.
+        checkpoint_time: where a gradient is wanted, run so many time steps at once and compute them again in the
+            backward: the same gradients in the memory of so many steps, for one more forward. Compiled calls are not
+            split.
 
     Shape:
         ``[T, N, ...]`` (``[N, ...]`` with an encoder) to ``[T, N, ...]`` (``[N, ...]`` with a readout).
@@ -60,6 +65,7 @@ class Network(nn.Module):
 
     _monitors: tuple[Monitor, ...] = ()  # the open recordings
     fuse: bool = True
+    checkpoint_time: int | None = None
 
     def __init__(
         self,
@@ -69,6 +75,7 @@ class Network(nn.Module):
         *,
         pack_spikes: bool = False,
         fuse: bool = True,
+        checkpoint_time: int | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(module, nn.Module):
@@ -78,6 +85,7 @@ class Network(nn.Module):
         self.readout = readout
         self.pack_spikes = pack_spikes
         self.fuse = fuse
+        self.checkpoint_time = check_chunk(checkpoint_time, pack_spikes)
 
     def forward(self, x: Any, mask: Tensor | None = None) -> Any:
         """Run from the initial state.
@@ -234,32 +242,49 @@ class Network(nn.Module):
         check_mask(mask, timesteps, samples, leaves[0].device)
         aware = {n: m for n, m in self.module.named_modules() if isinstance(m, TimeAware)}
         if state is not None:
-            names = {n: m.state_names() for n, m in aware.items() if isinstance(m, Neuron)}
+            names = {n: m.state_names() for n, m in aware.items() if isinstance(m, Stateful)}
             check_state(state, names, leaves[0].device)
-        if mask is not None:
-            refuse_norms_in_training(self.module)
-        inputs = pytree.tree_unflatten([self._layout(leaf) for leaf in leaves], structure)
-        packer = SpikePacker() if self.pack_spikes and not torch.compiler.is_compiling() else None
-        call = Call(samples, constant=constant is not None, keep=keep, state=state, mask=mask)
-        call.spikes = packer.add if packer is not None else None
-        _enter(aware, timesteps, call)
+        rows, hoisted = [self._layout(leaf) for leaf in leaves], constant is not None
+
+        def run(rows: Any, steps: int, mask: Tensor | None, state: Any) -> tuple[Any, dict[str, dict[str, Tensor]]]:
+            # Also what a checkpoint calls again: the time attribute is that of the chunk, set in here.
+            call = Call(samples, constant=hoisted, keep=keep or every is not None, state=state, mask=mask)
+            folded = self._passed(pytree.tree_unflatten(rows, structure), aware, steps, call)
+            return pytree.tree_map(self._unfolder(steps, samples), folded), call.final
+
+        every = self._chunk(timesteps) if samples else None
         try:
-            hooks = packer.hooks() if packer is not None else nullcontext()
-            fused = fusing(self.module) if self.fuse and not torch.compiler.is_compiling() else nullcontext()
-            with hooks, fused:
-                folded = run_watched(self._monitors, self.module, inputs, aware, timesteps, fresh=state is None)
+            if every is not None:
+                out, final = in_chunks(run, self.module, rows, timesteps, every, mask, state, hoisted)
+            else:
+                out, final = run(rows, timesteps, mask, state)
         except (RuntimeError, ValueError) as error:
             mistake = None if torch.compiler.is_compiling() else explained(error, self.module, given, leaves)
             if mistake is None:
                 raise
             raise mistake from error
+        return out, NetworkState(final if keep else None)
+
+    def _chunk(self, timesteps: int) -> int | None:
+        """Steps of a chunk, or None where all steps run at once."""
+        if self.checkpoint_time is None or torch.compiler.is_compiling() or not torch.is_grad_enabled():
+            return None
+        return self.checkpoint_time if timesteps > self.checkpoint_time else None
+
+    def _passed(self, inputs: Any, aware: Mapping[str, TimeAware], timesteps: int, call: Call) -> Any:
+        packer = SpikePacker() if self.pack_spikes and not torch.compiler.is_compiling() else None
+        call.spikes = packer.add if packer is not None else None
+        _enter(aware, timesteps, call)
+        try:
+            hooks = packer.hooks() if packer is not None else nullcontext()
+            fused = fusing(self.module) if self.fuse and not torch.compiler.is_compiling() else nullcontext()
+            with hooks, fused, leaving_out(self.module, call.mask):
+                return run_watched(self._monitors, self.module, inputs, aware, timesteps, fresh=call.state is None)
         finally:
             for module in aware.values():
                 module.timesteps = None
-                if isinstance(module, Neuron):
+                if isinstance(module, Stateful):
                     module.call = None
-        unfold = self._unfolder(timesteps, samples)
-        return pytree.tree_map(unfold, folded), NetworkState(call.final)
 
     def _layout(self, x: Tensor) -> Tensor:
         # Convolutions and pools are faster channels-last, and kernels do not mind.
@@ -335,5 +360,5 @@ def _mark(aware: Mapping[str, TimeAware], timesteps: int, call: Call) -> None:
             )
     for name, module in aware.items():
         module.timesteps = timesteps
-        if isinstance(module, Neuron):
+        if isinstance(module, Stateful):
             module.call, module.path = call, name

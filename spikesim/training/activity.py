@@ -13,7 +13,7 @@ from spikesim.errors import ConfigError
 
 
 class Activity:
-    """Collect the spikes of every spiking layer inside a ``with`` block, with their gradients.
+    """Collect the spikes of every spiking layer inside a ``with`` block, over all calls, with their gradients.
 
     Args:
         network: the network to watch; layers are named as in ``named_modules``.
@@ -37,7 +37,7 @@ class Activity:
         }
         if not self._layers:
             raise ConfigError(f"{type(network).__name__} has no layer that spikes, so there is no rate to hold")
-        self._spikes: dict[str, Tensor] = {}
+        self._spikes: dict[str, list[Tensor]] = {}
         self._hooks: list[Any] = []
 
     def __enter__(self) -> Self:
@@ -63,7 +63,8 @@ class Activity:
             Shape of one sample each, such as ``[C, H, W]``, with gradients.
         """
         means = {}
-        for name, spikes in self._spikes.items():
+        for name, parts in self._spikes.items():
+            spikes = torch.cat(parts) if len(parts) > 1 else parts[0]
             # Not abs(): its gradient at zero is zero, and silent neurons could not be woken.
             events = torch.where(spikes < 0, -spikes, spikes) / self._layers[name].emits.scale
             if mask is None:
@@ -77,7 +78,8 @@ class Activity:
         def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
             # A layer that runs alone has time apart; inside a network it is folded into the samples.
             folded = getattr(module, "timesteps", None) is not None
-            self._spikes[name] = output if folded else output.flatten(0, 1)
+            if torch._C._current_graph_task_id() == -1:  # else a chunk of time is computed again
+                self._spikes.setdefault(name, []).append(output if folded else output.flatten(0, 1))
 
         return keep
 

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from spikesim.errors import CheckpointError, ConfigError
-from spikesim.models import build
+from spikesim.models import BUILT_IN, build
+from spikesim.models.lookup import fitting
 from spikesim.nn import Network
 from spikesim.training.config import TrainConfig, read_config
 from spikesim.training.evaluation import evaluate
@@ -116,10 +117,16 @@ def _run(config: TrainConfig, checkpoint: Path | None, progress: bool) -> TrainR
 
 
 def _build(config: TrainConfig, data: EventDataModule) -> Network:
-    options: dict[str, Any] = {}
-    if config.model == "conv_snn":
-        options = {"width": config.width, "tau": config.tau}
-        options |= {"channels": data.channels, "classes": len(data.classes), "size": data.size}
+    channels, size = data.channels, data.size
+    options = fitting(
+        config.model, channels=channels, classes=len(data.classes), size=size, inputs=channels * size * size
+    )
+    # What was asked for on purpose must be taken; the defaults are those of conv_snn.
+    chosen = {k: v for k, v in config.changed().items() if k in ("width", "tau")}
+    chosen = {"width": config.width, "tau": config.tau} if config.model == "conv_snn" else chosen
+    if config.model in BUILT_IN and (extra := chosen.keys() - fitting(config.model, **chosen).keys()):
+        raise ConfigError(f"{', '.join(sorted(extra))}: {config.model} takes no such setting; leave it out")
+    options |= fitting(config.model, **chosen)
     network = build(config.model, **options)
     if not isinstance(network, Network) or network.readout is None:
         raise ConfigError(

@@ -110,6 +110,7 @@ CASES = [
     Case("STBIF", _of(n.STBIF), oracle.st_bif, _v(threshold=0.6, high=4.0, low=-2.0), 0.1, learnable=("threshold",)),
     Case("TallyIF", _of(n.TallyIF), oracle.tally, _v(threshold=0.4, burst=3, high=5.0, low=-2.0), 0.2,
          learnable=("threshold",)),
+    Case("Threshold", _of(n.Threshold), oracle.threshold, _v(threshold=0.6), 0.4, learnable=("threshold",)),
     Case("DifferentialIF", _of(n.DifferentialIF), oracle.differential, _v(threshold=0.3, rungs=3), 0.2,
          learnable=("threshold",)),
     Case("StaircaseIF", _of(n.StaircaseIF), oracle.staircase,

@@ -216,6 +216,10 @@ def st_bif(x, z, p):
     return s
 
 
+def threshold(x, z, p):
+    return 1.0 if x >= p.threshold else 0.0
+
+
 def tally(x, z, p):
     potential = z["v"] + x
     s = math.floor(potential / p.threshold + 0.5)
