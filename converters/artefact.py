@@ -21,6 +21,7 @@ from spikesim.converters.residual import ResidualIF
 from spikesim.converters.rules_resize import ZeroPad
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import SettlingNetwork, TimedBias, steady_network
+from spikesim.converters.stored_kinds import STORED_FIELDS, STORED_MAKERS, STORED_OPERANDS
 from spikesim.converters.trace import place_of
 from spikesim.errors import CheckpointError
 from spikesim.neurons import STBIF, BurstIF, TallyIF
@@ -48,6 +49,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "ZeroPad": ("padding",),
     "ResidualIF": (),
     "TimedBias": ("channels",),
+    **STORED_FIELDS,
 }
 _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "IF": half_threshold_if,
@@ -60,6 +62,7 @@ _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "TimedBias": lambda channels: TimedBias(torch.zeros(channels)),
     "RunningSum": RunningSum,
     "Difference": Difference,
+    **STORED_MAKERS,
 }
 _FILES = ("weights.safetensors", "network.json", "report.json")
 
@@ -183,7 +186,7 @@ def _describe(root: nn.Module, node: fx.Node) -> _Node:
         module = root.get_submodule(str(node.target))
         kind = type(module).__name__
         settings = {field: getattr(module, field) for field in _FIELDS[kind]}
-        if kind == "Linear" or "Conv" in kind:
+        if kind in ("Linear", "LayerNorm") or "Conv" in kind:
             settings["bias"] = module.bias is not None
         return _Node(name=node.name, kind=kind, inputs=inputs, settings=settings)
     kinds: dict[Any, str] = {operator.add: "add", torch.cat: "cat"}
@@ -204,7 +207,7 @@ def _build(nodes: list[_Node]) -> fx.GraphModule:
     root: dict[str, nn.Module] = {}
     for node in nodes:
         inputs = [made[name] for name in node.inputs]
-        needed = {"input": 0, "add": 2, "cat": max(1, len(inputs))}.get(node.kind, 1)
+        needed = {"input": 0, "add": 2, "cat": max(1, len(inputs)), **STORED_OPERANDS}.get(node.kind, 1)
         if len(inputs) != needed:
             raise ValueError(f"node '{node.name}' ({node.kind}) has {len(inputs)} inputs, but it needs {needed}")
         if node.kind == "input":

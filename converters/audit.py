@@ -18,7 +18,7 @@ from spikesim.dynamics import TimeAware
 if TYPE_CHECKING:
     from rich.table import Table
 
-_COLOURS = {"exact": "green", "folded": "green", "approximated": "yellow", "unsupported": "red"}
+_COLOURS = {"exact": "green", "folded": "green", "approximated": "yellow", "analog": "magenta", "unsupported": "red"}
 
 
 class AuditRow(BaseModel):
@@ -28,7 +28,7 @@ class AuditRow(BaseModel):
         name: Node name, unique in the model.
         op: Module with its settings, or function name (methods begin with a dot).
         shape: Output shape of one sample; None where there is no batch axis.
-        verdict: exact, folded, approximated or unsupported.
+        verdict: exact, folded, approximated, analog or unsupported.
         detail: Method, reason, or how to rewrite the operation.
 
     Example:

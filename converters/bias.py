@@ -9,13 +9,12 @@ error: at one or two steps a shift can otherwise do harm.
 from __future__ import annotations
 
 import operator
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from spikesim.converters.flow import quantised_rate
+from spikesim.converters.flow import quantised_rate, tally_range
 from spikesim.converters.linear import LINEAR, add_bias
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
 from spikesim.converters.policies import CONVERTED
@@ -165,10 +164,13 @@ class _Settled(Corrector):
         self, module: fx.GraphModule, wanted: dict[str, Tensor], theta: dict[str, Tensor], timesteps: int, most: int
     ) -> None:
         super().__init__(module, wanted, theta, 1)
-        self._rate_of = partial(quantised_rate, timesteps=timesteps, most=most)
+        self._steps, self._most = timesteps, most
 
     def fire(self, neuron: nn.Module, current: Tensor) -> Tensor:
-        return self._rate_of(current) if isinstance(neuron, CONVERTED) else current
+        if not isinstance(neuron, CONVERTED):
+            return current
+        least, high = tally_range(neuron, self._most)
+        return quantised_rate(current, self._steps, high, least)
 
 
 def bias_host(graph: nn.Module, node: fx.Node) -> nn.Module | None:
@@ -202,7 +204,8 @@ def _host(graph: nn.Module, source: fx.Node) -> nn.Module | None:
         return module
     inner = source.all_input_nodes[0]
     before, after = inner.meta["shape"], source.meta["shape"]
-    same_channels = before[0] == after[0] and len(before) + len(after) == 3
+    reshapes = isinstance(module, (nn.Flatten, nn.Unflatten))
+    same_channels = reshapes and before[0] == after[0] and len(before) + len(after) == 3
     return (
         _host(graph, inner)
         if isinstance(module, (*ALL_MAX, *ALL_MEAN, RunningSum, Difference)) or same_channels

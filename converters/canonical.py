@@ -13,9 +13,10 @@ from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.inplace import functionalise
 from spikesim.converters.maxpool import drop_idle_rectifiers, lift_max_pools
 from spikesim.converters.rules_units import drop
+from spikesim.converters.spike_places import place_neurons, tidy_permutations
 from spikesim.converters.trace import TraceFailure, own_randomness, trace
 from spikesim.converters.verdicts import Finding, Verdict
-from spikesim.converters.vocabulary import rule_for
+from spikesim.converters.vocabulary import ANY_AXIS, rule_for
 from spikesim.converters.workbench import Workbench
 from spikesim.errors import ConversionError
 
@@ -48,7 +49,8 @@ class Canonical:
     """The canonical graph and the verdicts.
 
     Args:
-        graph: Conv, Linear, pools, Flatten/Unflatten, add, cat(dim=1) and Rectifier only, if all is supported.
+        graph: Conv, Linear, pools, reshapes and other moves of values, add, cat(dim=1), Rectifier and functions that
+            stay analog only, if all is supported.
         operations: Every operation of the model, in order of execution.
 
     Example:
@@ -110,12 +112,14 @@ def _canonicalise(model: nn.Module, example: torch.Tensor, lift: bool) -> Canoni
     for node in [n for n in bench.graph.nodes if n.op.startswith("call_")]:
         _apply(bench, node)
     bench.sweep()
+    tidy_permutations(bench)
     bench.measure()
     fold_batchnorm(bench)
     bench.sweep()
     if lift:
         drop_idle_rectifiers(bench)
         lift_max_pools(bench)
+        place_neurons(bench)
     graph = bench.finish()
     bench.measure()
     lost = Finding(Verdict.EXACT, "not used by the output")
@@ -134,13 +138,13 @@ def _apply(bench: Workbench, node: fx.Node) -> None:
         return refuse(bench, node, "item")
     if node.meta["plain"]:
         return bench.note(node, Verdict.EXACT, "arithmetic on shapes, resolved")
-    if node.meta["constant"] is not None:
+    if node.meta["constant"] is not None or node.meta["rows"] is not None:
         return bench.note(node, Verdict.EXACT, "does not depend on the input, computed once")
     inputs = [n for n in node.all_input_nodes if not n.meta["plain"] and n.meta["constant"] is None]
     rule = rule_for(bench, node)
     if rule is None:
         return refuse(bench, node, name, _follows(bench, node, name))
-    if node.meta["shape"] is None or any(n.meta["shape"] is None for n in inputs):
+    if rule not in ANY_AXIS and (node.meta["shape"] is None or any(n.meta["shape"] is None for n in inputs)):
         why = "the first axis of its input or output is not the batch: use flatten(1) or view(x.size(0), -1)"
         return refuse(bench, node, name, why)
     try:

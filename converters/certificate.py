@@ -6,10 +6,11 @@ import copy
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
 
-from spikesim.converters.flow import RateFlow, quantised_rate
+from spikesim.converters.flow import RateFlow, quantised_rate, tally_range
 from spikesim.converters.settling import SettlingNetwork
+from spikesim.converters.trace import place_of
 from spikesim.nn import Network
 
 
@@ -64,18 +65,25 @@ def certify(network: Network, samples: Tensor, timesteps: int, most: float) -> C
     """
     differences = {}
     drained, settled = 0, True
-    for dtype in (torch.float64, samples.dtype):
+    floats = samples.is_floating_point()
+    single = samples.dtype if floats else torch.float32
+    for dtype in (torch.float64, single):
         copied = copy.deepcopy(network).to(dtype)
-        x = samples.to(dtype)
+        x = samples.to(dtype) if floats else samples
         outputs = copied(x)
-        wanted = RateFlow(copied.module, lambda _, current: quantised_rate(current, timesteps, most)).run(x)  # type: ignore[arg-type]
+
+        def rate(name: str, current: Tensor, graph: nn.Module = copied.module) -> Tensor:
+            least, high = tally_range(graph.get_submodule(place_of(name)), most)
+            return quantised_rate(current, timesteps, high, least)
+
+        wanted = RateFlow(copied.module, rate).run(x)  # type: ignore[arg-type]
         differences[dtype] = float((outputs - wanted).abs().max()) if len(x) else 0.0
         if isinstance(copied, SettlingNetwork):
             drained, settled = max(drained, copied.drained), settled and copied.settled
     return Certificate(
         samples=len(samples),
         difference=differences[torch.float64],
-        difference_float32=differences[samples.dtype],
+        difference_float32=differences[single],
         drained=drained,
         settled=settled,
     )

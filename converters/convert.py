@@ -17,6 +17,7 @@ from spikesim.converters.certificate import certify
 from spikesim.converters.data import Batches
 from spikesim.converters.layer_reports import layer_reports
 from spikesim.converters.measure import accuracy_over_time
+from spikesim.converters.neurons_of import neurons_of
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
 from spikesim.converters.potential import calibrate_potentials
 from spikesim.converters.prepare import Prepared, prepare
@@ -25,6 +26,7 @@ from spikesim.converters.ranges import activation_ranges, cap_of
 from spikesim.converters.report import ConversionReport
 from spikesim.converters.scales import fold_scales
 from spikesim.converters.settling import SettlingNetwork, steady_network, time_biases
+from spikesim.converters.telescope import telescope
 from spikesim.converters.thresholds import Threshold, checked, parse_threshold
 from spikesim.converters.trace import own_randomness
 from spikesim.errors import ConfigError, TimestepsError
@@ -88,16 +90,19 @@ def convert(
 ) -> Converted:
     """Convert a trained ANN to a spiking network of IF neurons with binary spikes.
 
-    Every ReLU becomes an IF neuron with threshold 1, reset by subtraction and half its threshold as initial
-    potential (Bu et al., AAAI 2022); batch-norm and scales are folded into weights and biases. The model is not
+    Every ReLU becomes an IF neuron (or another, ``neuron=``) with threshold 1, reset by subtraction and half its
+    threshold as initial potential (Bu et al., AAAI 2022); batch-norm and scales are folded into weights and biases. The model is not
     changed.
 
     Args:
         model: Takes one tensor ``[N, ...]``, returns one; ReLU, ReLU6, Hardtanh(0, c) as activations. Or what
-            :func:`~spikesim.converters.prepare.prepare` made of it, to convert it in several ways.
+            :func:`~spikesim.converters.prepare.prepare` made of it, to convert it in several ways. Transformers too:
+            norms, softmax, GELU and attention stay analog, on running means, and layers between them get spikes.
         calibration: Typical inputs, unlabelled: a tensor, or an iterable of tensors or ``(x, y)`` pairs, read once.
         timesteps: T, the number of time steps, for which the thresholds are optimal.
-        neuron: What stands for a ReLU, see :func:`neuron_policy`; ``"if"``, or ``"st_bif"`` with ``exact``.
+        neuron: What stands for a ReLU, see :func:`neuron_policy`; ``"if"``, or ``"st_bif"`` with ``exact``. Where analog
+            values of both signs become spikes: the same if it has two signs (``"st_bif"``, ``"multi_threshold"``), else
+            ``"multi_threshold(4)"``.
         threshold: ``"mse"``, ``"max"``, ``"percentile(p)"``, or a function of a :class:`Histogram`.
         granularity: One threshold per ``"channel"`` or per ``"layer"``.
         calibrate_bias: Correct biases so that mean rates equal mean activations; uses no labels.
@@ -143,16 +148,22 @@ def convert(
             "calibrate_potential=True sets what a neuron holds before its first step, which means nothing to "
             f"{'an exact network' if exact else repr(policy.name)}: leave it out"
         )
-    method, rule = parse_threshold(threshold, policy.levels(timesteps))
-    rule = partial(checked, rule) if callable(threshold) else rule
+    parse_threshold(threshold, policy.levels(timesteps))  # a mistake is told before the data are read
     ready = model if isinstance(model, Prepared) else prepare(model, calibration, bias_samples)
     ann, seen, samples = ready.ann, ready.seen, ready.samples(timesteps)
-    theta = activation_ranges(ann, seen, rule, granularity)
+    both = neurons_of(ann, policy, neuron is not None)
+    method, rule = parse_threshold(threshold, both.relu.levels(timesteps))
+    signed_rule = parse_threshold(threshold, both.signed.levels(timesteps))[1]
+    if callable(threshold):
+        rule = signed_rule = partial(checked, rule)
+    theta = activation_ranges(ann, seen, rule, granularity, signed_rule)
     learnt = sum(getattr(module, "trained", None) is not None for module in ann.modules())
     method += f", {learnt} learnt" if learnt else ""
-    worth = {name: policy.worth(reach, timesteps, cap_of(ann, name)) for name, reach in theta.items()}
+    worth = {n: both.at(ann, n).worth(reach, timesteps, cap_of(ann, n)) for n, reach in theta.items()}
+    builders = (partial(policy.build, timesteps), partial(both.signed.build, timesteps))
     with own_randomness(ready.like):
-        snn = fold_scales(ann, ready.example, worth, partial(policy.build, timesteps))
+        snn = fold_scales(ann, ready.example, worth, *builders)
+        snn = telescope(snn, ready.example, timesteps if exact else None)
     proof = prove(snn)
     most, few = policy.tally(timesteps), samples[:CHECKED]
     even = most if exact else None
@@ -170,7 +181,7 @@ def convert(
         model=ready.name,
         timesteps=timesteps,
         wait=policy.wait,
-        neuron=policy.name,
+        neuron=both.name,
         threshold=method,
         granularity=granularity,
         bias_calibration=bias,

@@ -55,7 +55,7 @@ REMEDIES = {
 """What to try against the worst part."""
 
 
-def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float) -> ErrorParts:
+def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float, least: float = 0.0) -> ErrorParts:
     """Take the error of a layer apart.
 
     Args:
@@ -63,6 +63,7 @@ def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float
         means: What the spiking layer got and gave for the same inputs.
         timesteps: T.
         most: Largest tally.
+        least: Smallest tally; below zero where no ReLU stands but both signs are sent.
 
     Example:
         >>> import torch
@@ -72,9 +73,11 @@ def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float
         >>> parts.clipping, parts.unevenness
         (0.5, 0.0)
     """
-    activation, top = preactivation.double().clamp(min=0), most / timesteps
-    clipped, even = activation.clamp(max=top), quantised_rate(preactivation.double(), timesteps, most)
-    got, rate = quantised_rate(means.current.double(), timesteps, most), means.rate.double()
+    given = preactivation.double()
+    activation = given if least < 0 else given.clamp(min=0)
+    clipped = activation.clamp(least / timesteps, most / timesteps)
+    even = quantised_rate(given, timesteps, most, least)
+    got, rate = quantised_rate(means.current.double(), timesteps, most, least), means.rate.double()
     scale = float(activation.square().mean().sqrt()) or 1.0
 
     def size(part: Tensor) -> float:

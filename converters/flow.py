@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import TimedBias
+from spikesim.converters.telescoping import TIMED
 from spikesim.nn import Network
 
 
@@ -42,7 +43,7 @@ class RateFlow(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """One node."""
         module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
-        if isinstance(module, (*CONVERTED, RunningSum, Difference, TimedBias)):
+        if isinstance(module, (*CONVERTED, RunningSum, Difference, TimedBias, *TIMED)):
             (x,), _ = self.fetch_args_kwargs_from_env(n)
             if isinstance(module, CONVERTED):
                 return self._neuron(n.name, x)
@@ -52,13 +53,14 @@ class RateFlow(fx.Interpreter):
         return super().run_node(n)
 
 
-def quantised_rate(current: Tensor, timesteps: int, most: float) -> Tensor:
-    """The rate of a neuron with an even current: ``clip(floor(T c + 1/2), 0, most) / T``.
+def quantised_rate(current: Tensor, timesteps: int, most: float, least: float = 0.0) -> Tensor:
+    """The rate of a neuron with an even current: ``clip(floor(T c + 1/2), least, most) / T``.
 
     Args:
         current: Mean current in thresholds.
         timesteps: T.
         most: Largest tally.
+        least: Smallest tally.
 
     Example:
         >>> import torch
@@ -66,7 +68,24 @@ def quantised_rate(current: Tensor, timesteps: int, most: float) -> Tensor:
         >>> quantised_rate(torch.tensor([-1.0, 0.3, 2.0]), 4, 4).tolist()
         [0.0, 0.25, 1.0]
     """
-    return torch.floor(timesteps * current + 0.5).clamp(0.0, most) / timesteps
+    return torch.floor(timesteps * current + 0.5).clamp(least, most) / timesteps
+
+
+def tally_range(neuron: nn.Module, most: float) -> tuple[float, float]:
+    """The smallest and the largest tally of a neuron.
+
+    Args:
+        neuron: Of a converted network.
+        most: Largest tally of those that stand for a ReLU.
+
+    Example:
+        >>> from spikesim.converters.flow import tally_range
+        >>> from spikesim.neurons import IF, TallyIF
+        >>> tally_range(IF(), 4.0), tally_range(TallyIF(high=6.0, low=-6.0), 4.0)
+        ((0.0, 4.0), (-6.0, 6.0))
+    """
+    low = float(torch.as_tensor(getattr(neuron, "low", 0.0)))
+    return (low, float(torch.as_tensor(neuron.high))) if low < 0 else (0.0, most)
 
 
 class Means(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, fx
 
 from spikesim.converters.error_parts import error_parts, preactivations
-from spikesim.converters.flow import measured_means
+from spikesim.converters.flow import measured_means, tally_range
 from spikesim.converters.identity import identity_error
 from spikesim.converters.observe import Observation
 from spikesim.converters.ranges import cap_of
@@ -48,12 +48,14 @@ def layer_reports(
     for node in ann.graph.nodes:
         if node.name not in ranges:
             continue
+        neuron = network.module.get_submodule(str(node.target))
+        least, high = tally_range(neuron, most)
         histogram, values = seen.histograms[node.name], ranges[node.name]
         zero = histogram.zeros.sum().item() / histogram.total.sum().item()
         layers.append(
             LayerReport(
                 name=node.name,
-                kind=type(network.module.get_submodule(str(node.target))).__name__,
+                kind=type(neuron).__name__,
                 shape=node.meta["shape"],
                 cap=cap_of(ann, node.name),
                 threshold_min=values.min().item(),
@@ -65,7 +67,7 @@ def layer_reports(
                 spikes_per_sample=means[node.name].spikes,
                 bias_shift=shifts.get(node.name),
                 identity_error=identity[node.name],
-                error=error_parts(wanted[node.name], means[node.name], timesteps, most),
+                error=error_parts(wanted[node.name], means[node.name], timesteps, high, least),
             )
         )
     return layers

@@ -20,7 +20,7 @@ class Observation:
     """What one pass over the calibration data found.
 
     Args:
-        histograms: Activations of each Rectifier, by node name.
+        histograms: Activations of each Rectifier, by node name; of signed ones their absolute values.
         samples: Number of samples seen.
         kept: The first samples, ``[n, ...]``, for later label-free measurements.
 
@@ -131,9 +131,10 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Ob
 
 
 def _count(name: str, histograms: dict[str, Histogram]) -> Callable[[nn.Module, Any, Tensor], None]:
-    def hook(_: nn.Module, __: Any, output: Tensor) -> None:
+    def hook(rectifier: nn.Module, __: Any, output: Tensor) -> None:
         try:
-            histograms.setdefault(name, Histogram(output.shape[1])).update(output)
+            values = output.abs() if rectifier.signed else output  # levels of either sign are alike
+            histograms.setdefault(name, Histogram(output.shape[1])).update(values)
         except CalibrationError as error:
             raise CalibrationError(
                 f"layer '{name}': {error}; check the weights and the scale of the calibration data"

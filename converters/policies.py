@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -43,6 +43,7 @@ class NeuronPolicy:
             every step is the range and bursts go beyond.
         settles: whether it takes spikes back until its tally is right, as ``exact=True`` needs.
         wait: steps before the T that count.
+        signed: makes a neuron that sends as many levels of either sign, where there is one.
 
     Example:
         >>> import torch
@@ -60,6 +61,7 @@ class NeuronPolicy:
     message: Literal["range", "level"] = "level"
     settles: bool = False
     wait: int = 0
+    signed: Callable[[int], nn.Module] | None = None
 
     def tally(self, timesteps: int) -> int:
         """The most that a neuron can send in T steps, less what it takes back."""
@@ -110,8 +112,11 @@ def _st_bif(levels: int = 0) -> NeuronPolicy:
     def count(timesteps: int) -> int:
         return levels or timesteps
 
+    def either(timesteps: int) -> nn.Module:
+        return TallyIF(burst=1, high=float(count(timesteps)), low=-float(count(timesteps)))
+
     name = f"st_bif({levels})" if levels else "st_bif"
-    return NeuronPolicy(name, about, lambda t: STBIF(high=float(count(t))), count, settles=True)
+    return NeuronPolicy(name, about, lambda t: STBIF(high=float(count(t))), count, settles=True, signed=either)
 
 
 def _burst(burst: int = 5) -> NeuronPolicy:
@@ -139,7 +144,11 @@ def _several(bits: int = 4) -> NeuronPolicy:
     def build(timesteps: int) -> nn.Module:
         return TallyIF(burst=most, high=float(most * timesteps))
 
-    return NeuronPolicy(f"multi_threshold({bits})", about, build, lambda t: most * t, most, settles=True)
+    def either(timesteps: int) -> nn.Module:
+        return TallyIF(burst=most, high=float(most * timesteps), low=-float(most * timesteps))
+
+    name = f"multi_threshold({bits})"
+    return NeuronPolicy(name, about, build, lambda t: most * t, most, settles=True, signed=either)
 
 
 def _parallel() -> NeuronPolicy:
@@ -162,6 +171,24 @@ _POLICIES: dict[str, Callable[..., NeuronPolicy]] = {
     "parallel": _parallel,
     "srp": _srp,
 }
+
+
+def signed_policy(policy: NeuronPolicy | None) -> NeuronPolicy:
+    """The policy for places where both signs are sent: the given one if it can, else ``"multi_threshold(4)"``.
+
+    Args:
+        policy: That of the ReLUs, or None if nobody chose one.
+
+    Example:
+        >>> from spikesim.converters.policies import neuron_policy, signed_policy
+        >>> signed_policy(neuron_policy("st_bif(8)")).name, signed_policy(neuron_policy("burst")).name
+        ('signed st_bif(8)', 'signed multi_threshold(4)')
+    """
+    chosen = policy if policy is not None and policy.signed is not None else _several()
+    make: Any = chosen.signed
+    return replace(chosen, name=f"signed {chosen.name}", build=make)
+
+
 _LARGEST = {"multi_threshold": 10}
 POLICIES = tuple(_POLICIES)
 """Names of the policies."""

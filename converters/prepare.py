@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.audit import Audit, audited
@@ -27,7 +28,7 @@ class Prepared:
         name: Class name of the model.
         ann: Canonical graph.
         example: One input ``[1, ...]``.
-        like: Gives dtype and device.
+        like: Gives dtype and device of inputs: those of the weights, or int64 for numbers of tokens.
         seen: Histograms and kept samples.
         audit: Verdict on each operation.
         folding_error: Largest difference between the model and its canonical form, relative.
@@ -69,8 +70,7 @@ def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> 
         See :class:`Prepared`.
     """
     check_weights(model)
-    like = _like(model)
-    example, data = _first(calibration, like)
+    example, data, like = _first(calibration, model)
     found, canonical = audited(model, example)
     if canonical is None or not found.convertible:
         raise ConversionError(found.refusal())
@@ -89,12 +89,14 @@ def _like(model: nn.Module) -> Tensor:
     return weight.detach().new_empty(0)
 
 
-def _first(calibration: Batches, like: Tensor) -> tuple[Tensor, Iterator[Tensor]]:
-    """The first sample, and an iterator that still gives everything."""
-    batches = inputs_of(calibration)
+def _first(calibration: Batches, model: nn.Module) -> tuple[Tensor, Iterator[Tensor], Tensor]:
+    """The first sample, an iterator that still gives everything, and what inputs are like."""
+    like, batches = _like(model), inputs_of(calibration)
     for batch in batches:
         if len(batch):
-            return batch[:1].to(like), itertools.chain([batch], batches)
+            if batch.dtype in (torch.int32, torch.int64) and any(isinstance(m, nn.Embedding) for m in model.modules()):
+                like = like.long()
+            return batch[:1].to(like), itertools.chain([batch], batches), like
     raise CalibrationError("the calibration data hold no sample: give some tens of typical inputs, no labels")
 
 

@@ -9,15 +9,19 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
+from spikesim.converters.analog import ANALOG
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
+from spikesim.converters.movements import MOVES
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.rules_resize import RESIZES
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import TimedBias
+from spikesim.converters.telescoping import TIMED
+from spikesim.dynamics import Neuron
 from spikesim.errors import ConversionError
 
-_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, RunningSum, Difference, TimedBias)
+_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, RunningSum, Difference, TimedBias, *MOVES, *TIMED)
 
 
 class Proof(BaseModel):
@@ -29,6 +33,7 @@ class Proof(BaseModel):
         max_pools: Names of max-pools; they compare currents and are no activation function.
         analog_nonlinearities: Activation functions that are left: always empty, or the proof fails. Max-pools,
             which are not linear either, are listed above.
+        analog: Functions that stay analog, on running means: norms, softmax, GELU, products of activations.
 
     Example:
         >>> from spikesim.converters.proof import Proof
@@ -42,6 +47,7 @@ class Proof(BaseModel):
     linear: dict[str, int]
     max_pools: list[str]
     analog_nonlinearities: list[str]
+    analog: list[str] = []
 
 
 def prove(graph: fx.GraphModule) -> Proof:
@@ -54,8 +60,8 @@ def prove(graph: fx.GraphModule) -> Proof:
         The counts.
 
     Raises:
-        ConversionError: A node is neither linear, nor a max-pool of currents, nor a neuron of a policy; or there is no
-            neuron at all.
+        ConversionError: A node is neither linear, nor a max-pool of currents, nor one of the functions that may stay
+            analog, nor a neuron of a policy; or there is no neuron at all.
 
     Example:
         >>> import torch
@@ -68,7 +74,7 @@ def prove(graph: fx.GraphModule) -> Proof:
         spikesim.errors.ConversionError: analog nonlinearities are left in the converted graph: 'tanh_1' (Tanh)
     """
     linear: Counter[str] = Counter()
-    pools, others, neurons = [], [], 0
+    pools, others, analog, neurons = [], [], [], 0
     for node in graph.graph.nodes:
         if node.op in ("placeholder", "output"):
             continue
@@ -77,6 +83,8 @@ def prove(graph: fx.GraphModule) -> Proof:
             neurons += 1
         elif isinstance(module, ALL_MAX):
             pools.append(node.name)
+        elif isinstance(module, ANALOG):
+            analog.append(f"{node.name} ({type(module).__name__})")
         elif isinstance(module, _LINEAR):
             linear[type(module).__name__] += 1
         elif node.op == "call_function" and node.target in (operator.add, torch.cat):
@@ -88,7 +96,9 @@ def prove(graph: fx.GraphModule) -> Proof:
         raise ConversionError(f"analog nonlinearities are left in the converted graph: {', '.join(others)}")
     if neurons == 0:
         raise ConversionError("the model has no ReLU, so that there is nothing to convert: it is linear throughout")
-    return Proof(spiking_layers=neurons, linear=dict(linear), max_pools=pools, analog_nonlinearities=others)
+    return Proof(
+        spiking_layers=neurons, linear=dict(linear), max_pools=pools, analog_nonlinearities=others, analog=analog
+    )
 
 
 def mixes_time(graph: fx.GraphModule) -> bool:
@@ -109,6 +119,6 @@ def mixes_time(graph: fx.GraphModule) -> bool:
         sources = [moving[source] for source in node.all_input_nodes]
         if any(sources) and not all(sources):
             return True
-        neuron = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), CONVERTED)
+        neuron = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), Neuron)
         moving[node] = neuron or any(sources)
     return False

@@ -194,11 +194,22 @@ class ConversionReport(BaseModel):
             table.add_row(escape(layer.name), shape, thresholds, str(layer.dead_channels), rate, spikes, *error)
         count = len(self.proof.max_pools)
         table.caption = (
-            f"bias calibration: {self.bias_calibration}. No activation function is left beside the neurons; "
+            f"bias calibration: {self.bias_calibration}. {self.analog_line()} "
             f"{count} max-pool{'s' * (count != 1)} {'act' if count != 1 else 'acts'} on currents or their running sums"
             f"{': ' * bool(count)}{', '.join(self.proof.max_pools)}. {self.advice()}"
         )
         return table
+
+    def analog_line(self) -> str:
+        """What stays analog beside the neurons."""
+        found = self.proof.analog
+        if not found:
+            return "No activation function is left beside the neurons;"
+        few = ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
+        return (
+            f"{len(found)} function{'s stay' if len(found) != 1 else ' stays'} analog, on running means, and must be "
+            f"priced as multiply-accumulates: {few};"
+        )
 
     def advice(self) -> str:
         """The layer that adds most to the error, what kind of error it is, and what to try."""
@@ -216,7 +227,7 @@ class ConversionReport(BaseModel):
 
         One step passes all layers; a parallel neuron, which has to know all of its input first, makes it T a layer.
         """
-        layers = self.spiking_layers if self.neuron == "parallel" else 1
+        layers = self.spiking_layers if self.neuron.startswith("parallel") else 1
         return self.wait + layers * self.timesteps + (self.certificate.drained if self.certificate else 0)
 
     def certificate_line(self) -> str | None:

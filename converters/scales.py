@@ -7,7 +7,8 @@ takes any unit and gives the one its reader wants,
 .. math:: \hat W_{oi} = W_{oi}\, u_i / u_o, \qquad \hat b_o = b_o / u_o,
 
 pools, reshapes and concatenations hand units on, and where two branches of a sum differ, the one that is no
-linear layer gets a 1x1 depthwise weight (Diehl 2015; Rueckauer et al., Front. Neurosci. 2017).
+linear layer gets a 1x1 depthwise weight (Diehl 2015; Rueckauer et al., Front. Neurosci. 2017). Functions that stay
+analog, and constants, need values in the ANN's scale.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.analog import ANALOG
 from spikesim.converters.linear import LINEAR, diagonal, out_channels, rescale
 from spikesim.converters.maxpool import run_max_pools
+from spikesim.converters.movements import LINEAR_MOVES, MOVES
 from spikesim.converters.policies import half_threshold_if
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.workbench import Workbench
@@ -31,6 +34,7 @@ def fold_scales(
     example: Tensor,
     theta: dict[str, Tensor],
     build: Callable[[], nn.Module] = half_threshold_if,
+    build_signed: Callable[[], nn.Module] | None = None,
 ) -> fx.GraphModule:
     """Replace every Rectifier by a neuron with threshold 1, on a copy.
 
@@ -39,6 +43,7 @@ def fold_scales(
         example: An input, ``[N, ...]``.
         theta: What a spike is worth in the ANN's scale, by node name, ``[C]`` each, positive.
         build: Makes a neuron whose threshold is 1.
+        build_signed: The same where both signs are sent; None where that happens nowhere.
 
     Returns:
         The spiking graph.
@@ -66,13 +71,22 @@ def fold_scales(
         if target is not None:
             for source in sources:
                 _convert(bench, node, source, units[source], target, like)
+        plain = isinstance(module, (*ANALOG, *MOVES)) and not _hands_on(module, units[sources[0]])
+        if plain:
+            for source in sources:
+                _convert(bench, node, source, units[source], torch.ones_like(units[source]), like)
+        if isinstance(module, (*ANALOG, *MOVES)):
+            kept = 1.0 if plain else float(units[sources[0]][0])
+            target = torch.full((node.meta["shape"][0],), kept, dtype=torch.float64)
         units[node] = target if target is not None else _unit_of(bench, node, module, units, wanted)
         if isinstance(module, LINEAR):
             rescale(module, units[sources[0]], 1.0 / units[node])
     bench.measure()
     for node in bench.graph.nodes:
-        if isinstance(bench.module(node), Rectifier):
-            bench.root.add_module(str(node.target), build())
+        rectifier = bench.module(node)
+        if isinstance(rectifier, Rectifier):
+            make = build_signed if rectifier.signed and build_signed is not None else build
+            bench.root.add_module(str(node.target), make())
     run_max_pools(bench)
     bench.root.to(like.device)
     return bench.finish("SpikingGraph")
@@ -98,6 +112,11 @@ def _unit_at_input(
         want = wanted[node]
         return torch.ones_like(first) if want is None else want
     return None
+
+
+def _hands_on(module: nn.Module, unit: Tensor) -> bool:
+    """Whether a move keeps the unit: it is one for all channels, wherever they go."""
+    return isinstance(module, LINEAR_MOVES) and bool((unit == unit[0]).all())
 
 
 def _convert(bench: Workbench, node: fx.Node, source: fx.Node, unit: Tensor, target: Tensor, like: Tensor) -> None:
@@ -163,7 +182,7 @@ def _demand(
     theta: dict[str, Tensor],
 ) -> Tensor | None:
     module, channels = bench.module(user), node.meta["shape"][0]
-    if isinstance(module, LINEAR):
+    if isinstance(module, (*LINEAR, *ANALOG, *MOVES)):
         return None
     if user.op == "output":
         return torch.ones(channels, dtype=torch.float64)

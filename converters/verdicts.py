@@ -10,7 +10,8 @@ class Verdict(StrEnum):
     """How an operation of the ANN reaches the spiking network.
 
     ``exact``: the same linear map, or nothing at all. ``folded``: absorbed into neighbouring weights, no
-    error. ``approximated``: by the method named beside it. ``unsupported``: conversion is refused.
+    error. ``approximated``: by the method named beside it. ``analog``: stays what it is, between neurons, and is priced
+    as such. ``unsupported``: conversion is refused.
 
     Example:
         >>> from spikesim.converters import Verdict
@@ -21,6 +22,7 @@ class Verdict(StrEnum):
     EXACT = "exact"
     FOLDED = "folded"
     APPROXIMATED = "approximated"
+    ANALOG = "analog"
     UNSUPPORTED = "unsupported"
 
 

@@ -49,7 +49,7 @@ class Edge:
     @classmethod
     def declared(cls, declared: SpikeType, once: bool = False) -> Edge:
         """The edge of a declared type."""
-        levels = {"binary": 1, "signed": 1, "graded": 2**declared.bits - 1}.get(declared.kind)
+        levels = {"binary": 1, "signed": 2**declared.bits - 1, "graded": 2**declared.bits - 1}.get(declared.kind)
         return cls(declared.kind, declared.scale, levels, once=once)
 
 

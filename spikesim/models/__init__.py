@@ -7,6 +7,7 @@ Example:
 """
 
 from spikesim.models.conv_snn import ConvSNN, conv_snn
+from spikesim.models.decoder import Decoder, decoder
 from spikesim.models.digits_cnn import DigitsCNN, digits_cnn
 from spikesim.models.fold import fold_batchnorm
 from spikesim.models.lookup import BUILT_IN, build, find_factory
@@ -14,13 +15,17 @@ from spikesim.models.mobilenet import mobilenet_v2
 from spikesim.models.resnet import resnet
 from spikesim.models.unet import unet
 from spikesim.models.vgg import vgg, vgg16
+from spikesim.models.vit import VisionTransformer, vit
 
 __all__ = [
     "BUILT_IN",
     "ConvSNN",
+    "Decoder",
     "DigitsCNN",
+    "VisionTransformer",
     "build",
     "conv_snn",
+    "decoder",
     "digits_cnn",
     "find_factory",
     "fold_batchnorm",
@@ -29,4 +34,5 @@ __all__ = [
     "unet",
     "vgg",
     "vgg16",
+    "vit",
 ]

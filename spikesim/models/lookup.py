@@ -12,21 +12,25 @@ from torch import nn
 
 from spikesim.errors import ConfigError, SpikesimError
 from spikesim.models.conv_snn import conv_snn
+from spikesim.models.decoder import decoder
 from spikesim.models.digits_cnn import digits_cnn
 from spikesim.models.mobilenet import mobilenet_v2
 from spikesim.models.resnet import resnet
 from spikesim.models.unet import unet
 from spikesim.models.vgg import vgg
+from spikesim.models.vit import vit
 
 Factory = Callable[..., nn.Module]
 
 BUILT_IN: dict[str, Factory] = {
     "conv_snn": conv_snn,
+    "decoder": decoder,
     "digits_cnn": digits_cnn,
     "mobilenet_v2": mobilenet_v2,
     "resnet": resnet,
     "unet": unet,
     "vgg": vgg,
+    "vit": vit,
 }
 """The networks of this package, by name."""
 
