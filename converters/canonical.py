@@ -89,9 +89,9 @@ def canonicalise(model: nn.Module, example: torch.Tensor, *, lift: bool = True) 
         >>> import torch
         >>> from torch import nn
         >>> from spikesim.converters.canonical import canonicalise
-        >>> found = canonicalise(nn.Sequential(nn.Linear(2, 3), nn.GELU()), torch.zeros(1, 2))
+        >>> found = canonicalise(nn.Sequential(nn.Linear(2, 3), nn.ELU()), torch.zeros(1, 2))
         >>> [o.op for o in found.unsupported]
-        ["GELU(approximate='none')"]
+        ['ELU(alpha=1.0)']
     """
     if not isinstance(example, torch.Tensor) or example.dim() < 2 or example.shape[0] == 0:
         given = tuple(example.shape) if isinstance(example, torch.Tensor) else type(example).__name__

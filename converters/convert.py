@@ -91,8 +91,8 @@ def convert(
     """Convert a trained ANN to a spiking network of IF neurons with binary spikes.
 
     Every ReLU becomes an IF neuron (or another, ``neuron=``) with threshold 1, reset by subtraction and half its
-    threshold as initial potential (Bu et al., AAAI 2022); batch-norm and scales are folded into weights and biases. The model is not
-    changed.
+    threshold as initial potential (Bu et al., AAAI 2022); batch-norm and scales are folded into weights and biases.
+    The model is not changed.
 
     Args:
         model: Takes one tensor ``[N, ...]``, returns one; ReLU, ReLU6, Hardtanh(0, c) as activations. Or what
@@ -100,9 +100,9 @@ def convert(
             norms, softmax, GELU and attention stay analog, on running means, and layers between them get spikes.
         calibration: Typical inputs, unlabelled: a tensor, or an iterable of tensors or ``(x, y)`` pairs, read once.
         timesteps: T, the number of time steps, for which the thresholds are optimal.
-        neuron: What stands for a ReLU, see :func:`neuron_policy`; ``"if"``, or ``"st_bif"`` with ``exact``. Where analog
-            values of both signs become spikes: the same if it has two signs (``"st_bif"``, ``"multi_threshold"``), else
-            ``"multi_threshold(4)"``.
+        neuron: What stands for a ReLU, see :func:`neuron_policy`; ``"if"``, or ``"st_bif"`` with ``exact``. Where
+            analog values of both signs become spikes: the same if it has two signs (``"st_bif"``,
+            ``"multi_threshold"``), else ``"multi_threshold(4)"``.
         threshold: ``"mse"``, ``"max"``, ``"percentile(p)"``, or a function of a :class:`Histogram`.
         granularity: One threshold per ``"channel"`` or per ``"layer"``.
         calibrate_bias: Correct biases so that mean rates equal mean activations; uses no labels.

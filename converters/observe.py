@@ -37,7 +37,7 @@ class Observation:
 
 
 def check_weights(model: nn.Module) -> None:
-    """Refuse NaN and infinity in parameters and buffers.
+    """Refuse NaN and infinity in parameters and buffers, but for masks of zeros and minus infinity.
 
     Raises:
         CalibrationError: Names every tensor that is not finite.
@@ -54,7 +54,8 @@ load a sound checkpoint, or train again with a lower learning rate
     """
     bad = []
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        mask = bool(((value == 0) | value.isneginf()).all())  # of attention, where it is meant so
+        if value.is_floating_point() and not mask and not bool(torch.isfinite(value).all()):
             bad.append(f"'{name}' ({int((~torch.isfinite(value)).sum())} of {value.numel()} values)")
     if bad:
         raise CalibrationError(

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.audit import Audit, audited

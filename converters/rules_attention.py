@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from spikesim.converters.analog import STAYS, Attention, MatMul
 from spikesim.converters.binding import bind, call_name, refuse
@@ -18,7 +18,7 @@ _WRITE = "the batch must be an axis of its own, the same for all: [N, heads, L, 
 
 
 def matmul(bench: Workbench, node: fx.Node) -> None:
-    """a @ b, torch.matmul, torch.bmm: of two activations, or of an activation and a stored matrix.
+    """Products as ``a @ b``, torch.matmul, torch.bmm: of two activations, or of an activation and a stored matrix.
 
     Example:
         >>> import torch
@@ -52,7 +52,9 @@ def _by_matrix(bench: Workbench, node: fx.Node, x: fx.Node, matrix: Any) -> None
     weight = matrix.meta["constant"] if isinstance(matrix, fx.Node) else matrix
     sizes, batch = x.meta["sizes"], x.meta["batch"]
     if not isinstance(weight, Tensor) or weight.dim() != 2 or batch == len(sizes) or len(sizes) > 4:
-        return refuse(bench, node, "matmul", "a product with a stored tensor that is no matrix [in, out]: use nn.Linear")
+        return refuse(
+            bench, node, "matmul", "a product with a stored tensor that is no matrix [in, out]: use nn.Linear"
+        )
     node.args = (x,)
     bench.become(node, *token_linear(weight.detach().T, None, len(sizes)))
     return bench.note(node, Verdict.EXACT, "linear map, spike scales folded into its weight")
@@ -82,7 +84,9 @@ def attention(bench: Workbench, node: fx.Node) -> None:
     if metas[0]["batch"] > len(metas[0]["sizes"]) - 2 or given.get("enable_gqa"):
         return refuse(bench, node, name, f"{_WRITE}, with as many heads in all")
     if given.get("dropout_p"):
-        return refuse(bench, node, name, "dropout that is always on is random: pass dropout_p=p if self.training else 0")
+        return refuse(
+            bench, node, name, "dropout that is always on is random: pass dropout_p=p if self.training else 0"
+        )
     masked: Any = node.args[3] if len(node.args) > 3 else node.kwargs.get("attn_mask")
     mask = None if masked is None else stored(masked, node)
     if masked is not None and (mask is None or given.get("is_causal")):
@@ -146,13 +150,19 @@ def multihead(bench: Workbench, node: fx.Node) -> None:
         return refuse(bench, node, "MultiheadAttention", why)
     mask = None if masked is None else given.get("attn_mask")
     if masked is not None and (not isinstance(mask, Tensor) or mask.dim() != 2):
-        return refuse(bench, node, "MultiheadAttention", "a mask that depends on the input: store it, [L, S], as a buffer")
+        return refuse(
+            bench, node, "MultiheadAttention", "a mask that depends on the input: store it, [L, S], as a buffer"
+        )
     known = set(bench.graph.nodes)
     projected = _project(bench, node, layer, three)
     attend = Attention(None, False, additive(mask, True))
     out = bench.meeting(projected, attend, f"{node.name}_attention", node)
     lengths, width = three[0].meta["sizes"][0], layer.embed_dim
-    last = [Permute((0, 2, 1)), Reshape((width, lengths)), *token_linear(layer.out_proj.weight, layer.out_proj.bias, 2)[1:]]
+    last = [
+        Permute((0, 2, 1)),
+        Reshape((width, lengths)),
+        *token_linear(layer.out_proj.weight, layer.out_proj.bias, 2)[1:],
+    ]
     for k, module in enumerate(last):
         out = bench.between(out, module, f"{node.name}_out{k}", node)
     for new in set(bench.graph.nodes) - known:

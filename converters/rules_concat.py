@@ -46,7 +46,7 @@ def concat(bench: Workbench, node: fx.Node) -> None:
     for at in (*(at for at in reversed(values) if at < first), *(at for at in values if at > last)):
         value: Any = values[at]
         whole = bench.between(whole, Extend(value, place, at < first), f"{node.name}_{at}", node)
-    whole.meta.update({key: value for key, value in node.meta.items()})
+    whole.meta.update(node.meta)
     bench.note(node, Verdict.EXACT, "concatenation, with what is the same for every sample as a constant")
     node.replace_all_uses_with(whole)
     return bench.graph.erase_node(node)
@@ -55,9 +55,7 @@ def concat(bench: Workbench, node: fx.Node) -> None:
 def _fitting(part: fx.Node, node: fx.Node, place: int) -> Tensor | None:
     """The value of a stored part, if it has the sizes of the result on all other axes."""
     value, sizes = stored(part, node), node.meta["sizes"]
-    fits = value is not None and all(
-        size == sizes[axis] for axis, size in enumerate(value.shape) if axis != place
-    )
+    fits = value is not None and all(size == sizes[axis] for axis, size in enumerate(value.shape) if axis != place)
     return value if fits else None
 
 

@@ -37,7 +37,9 @@ def linear(bench: Workbench, node: fx.Node) -> None:
             return refuse(bench, node, "linear", "a convolution needs samples on the first axis")
         return layers.linear(bench, node)
     if batch == len(sizes) or not 1 <= len(sizes) <= 4:
-        why = f"Linear on samples of shape {sizes} with the batch on axis {batch}: features last, at most three axes more"
+        why = (
+            f"Linear on samples of shape {sizes} with the batch on axis {batch}: features last, at most three axes more"
+        )
         return refuse(bench, node, "linear", why)
     bench.note(node, Verdict.EXACT, "linear map of each token, spike scales folded into its weight")
     bench.become(node, *token_linear(module.weight, module.bias, len(sizes)))
@@ -121,7 +123,9 @@ def embedding(bench: Workbench, node: fx.Node) -> None:
         why = "an embedding with computed weights or with max_norm, which rewrites them: use a fixed table"
         return refuse(bench, node, "embedding", why)
     if source(node).op != "placeholder" or node.meta["batch"] != 0:
-        return refuse(bench, node, "embedding", "an embedding of computed numbers: give them to the network as its input")
+        return refuse(
+            bench, node, "embedding", "an embedding of computed numbers: give them to the network as its input"
+        )
     bench.note(node, Verdict.EXACT, "rows of a table, looked up once")
     bench.become(node, TokenEmbedding(table))
     return None
@@ -165,7 +169,7 @@ def arithmetic(bench: Workbench, node: fx.Node) -> None:
     value = torch.tensor(float(number)) if isinstance(number, int | float) else stored(other, live[0])
     made = None if value is None else _affine(name, value.to(_like(bench)), pair[0] is live[0])
     if made is None or node.meta["sizes"] != live[0].meta["sizes"]:
-        why = f"'{name}' with a stored tensor that differs between samples or changes the shape, or a quotient by a tensor"
+        why = f"'{name}' with a stored tensor that differs between samples or changes the shape, or a quotient"
         return refuse(bench, node, name, why)
     node.args = (live[0],)
     bench.become(node, *made)

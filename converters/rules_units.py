@@ -181,15 +181,15 @@ def mean(bench: Workbench, node: fx.Node) -> None:
         >>> audit(Net(), torch.zeros(1, 3, 4, 4)).rows[-1].verdict.value
         'exact'
     """
-    axes = len(source(node).meta["shape"])
+    axes, batch = len(source(node).meta["sizes"]), source(node).meta["batch"]
     given = bind(node, "dim", "keepdim")
     dim = given.get("dim", given.get("axis"))
     dims = {d % (axes + 1) for d in ([dim] if isinstance(dim, int) else dim or [])}
-    if 0 in dims or not dims:
+    if batch in dims or not dims:
         return refuse(bench, node, "mean", "a mean over the samples, or over everything: give the axes to average")
-    if axes < 2 or dims != set(range(2, axes + 1)):
+    if batch or axes < 2 or dims != set(range(2, axes + 1)):
         bench.note(node, Verdict.EXACT, "mean over axes of a sample")
-        bench.become(node, MeanOver(sorted(d - 1 for d in dims), bool(given.get("keepdim"))))
+        bench.become(node, MeanOver(sorted(d - (batch < d) for d in dims), bool(given.get("keepdim"))))
         return None
     bench.note(node, Verdict.EXACT, "global average pooling")
     bench.become(node, _MEANS[axes - 1](1), *([] if given.get("keepdim") else [nn.Flatten(1)]))

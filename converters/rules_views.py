@@ -1,8 +1,8 @@
 """Rules for operations that only look at values in another order: transpose, select, slice, split, concatenate.
 
-What a view does is read off its strides: it is run on a tensor without memory whose strides tell its axes apart, so that
-every spelling of it is understood. Samples may stand on any axis, as long as they stay apart; the canonical form has
-them first.
+What a view does is read off its strides: it is run on a tensor without memory whose strides tell its axes apart, so
+that every spelling of it is understood. Samples may stand on any axis, as long as they stay apart; the canonical form
+has them first.
 """
 
 from __future__ import annotations
@@ -46,20 +46,17 @@ def view(bench: Workbench, node: fx.Node) -> None:
     if call_name(bench, whole) in PARTS and whole.op.startswith("call_"):
         chain, whole = [whole, node], source(whole)
     if whole.meta["batch"] is None or node.meta["batch"] is None:
-        return refuse(bench, node, name, f"'{name}' that mixes samples or takes one of them: leave the batch axis whole")
+        return refuse(
+            bench, node, name, f"'{name}' that mixes samples or takes one of them: leave the batch axis whole"
+        )
     steps = _seen_through(chain, whole)
     if steps is None:
         return refuse(bench, node, name, f"'{name}' with indices that are no slice: take slices and join them")
     node.args = (whole,)
     bench.note(node, Verdict.EXACT, "the same values, in another order")
-    return _put(bench, node, steps)
-
-
-def _put(bench: Workbench, node: fx.Node, steps: list[nn.Module]) -> None:
-    if steps:
-        bench.become(node, *steps)
-    else:
-        bench.remove(node)
+    # A view that only moves the batch is nothing in the canonical form, but later rules must see the user's axes.
+    bench.become(node, *(steps or [Permute(range(len(node.meta["sizes"])))]))
+    return None
 
 
 def _taken(bench: Workbench, node: fx.Node, whole: fx.Node) -> None:

@@ -67,7 +67,9 @@ def place_neurons(bench: Workbench) -> None:
             if user is not neuron and isinstance(bench.module(user), LINEAR):
                 user.replace_input_with(source, neuron)
                 found = bench.findings.get(user.meta["origin"])
-                if found is None or found.verdict is not Verdict.ANALOG:  # attention with its projections says it itself
+                if (
+                    found is None or found.verdict is not Verdict.ANALOG
+                ):  # attention with its projections says it itself
                     bench.note(user, Verdict.APPROXIMATED, SPIKES)
 
 

@@ -105,7 +105,7 @@ class _Tracer(fx.Tracer):
         return super().to_bool(obj) if known is None else bool(known)
 
     def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **named: Any) -> Any:
-        """Record an operation; a size that does not depend on the batch is a number, which may index and be looped over."""
+        """Record an operation; a size that does not depend on the batch is a number, to index with."""
         proxy = super().create_proxy(kind, target, args, kwargs, *rest, **named)
         if kind == "call_function" or target == "size":
             known = self.ask(proxy.node, lambda value: value if type(value) is int else None)

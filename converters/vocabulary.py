@@ -58,7 +58,9 @@ CALLS: dict[str, Rule] = {
     "pad": resize.pad,
     "mean": units.mean,
     "batch_norm": layers.functional_norm,
-    **dict.fromkeys(["permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "adjoint"], views.view),
+    **dict.fromkeys(
+        ["permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "adjoint"], views.view
+    ),
     **dict.fromkeys(["select", "narrow", "getitem", "expand", "expand_as"], views.view),
     **dict.fromkeys(views.PARTS, views.parts),
     "getattr": views.attribute_of,
@@ -75,6 +77,7 @@ ANY_AXIS = frozenset({
     *(tokens.linear, tokens.functional_linear, tokens.arithmetic, tokens.fill, tokens.embedding),
     *(functions.norm, functions.pointwise, functions.softmax),
     *(attention.matmul, attention.attention, attention.multihead, units.drop, units.copy_of),
+    *(units.rectify, units.mean),
 })  # fmt: skip
 """Rules that also take samples on another axis than the first, or give several tensors."""
 
@@ -88,7 +91,7 @@ def rule_for(bench: Workbench, node: fx.Node) -> Rule | None:
         >>> from spikesim.converters.trace import trace
         >>> from spikesim.converters.vocabulary import rule_for
         >>> from spikesim.converters.workbench import Workbench
-        >>> bench = Workbench(trace(nn.Sequential(nn.ReLU(), nn.GELU())), torch.zeros(1, 3))
+        >>> bench = Workbench(trace(nn.Sequential(nn.ReLU(), nn.ELU())), torch.zeros(1, 3))
         >>> [getattr(rule_for(bench, n), "__name__", None) for n in bench.graph.nodes if n.op == "call_module"]
         ['rectify', None]
     """

@@ -18,10 +18,9 @@ class Workbench:
 
     Each node carries ``meta["origin"]`` (name of the operation in the traced model), ``meta["shape"]`` (shape of
     one sample, None where the first axis is not the batch), ``meta["batch"]`` and ``meta["sizes"]`` (which axis the
-    batch is, and the shape of one sample without it), ``meta["rows"]`` (a tensor that is the same for every sample, with
-    one row), ``meta["dtype"]``, ``meta["constant"]`` (the tensor,
-    where it does not depend on the input), ``meta["plain"]`` (no tensor) and ``meta["value"]`` (its value, if batch
-    does not matter).
+    batch is, and the shape of one sample without it), ``meta["rows"]`` (one row of a tensor that is the same for every
+    sample), ``meta["dtype"]``, ``meta["constant"]`` (the tensor, where it does not depend on the input),
+    ``meta["plain"]`` (no tensor) and ``meta["value"]`` (its value, if batch does not matter).
 
     Args:
         traced: Graph over copied weights.
@@ -52,13 +51,15 @@ class Workbench:
             few.run(self._few)
             more.run(self._more)
         for node in self.graph.nodes:
-            one, two = few.results.get(node), more.results.get(node)
+            one: Any = few.results.get(node)
+            two: Any = more.results.get(node)
             fixed = node.op == "get_attr" or (
                 node.op.startswith("call_") and all(k.meta["constant"] is not None for k in node.all_input_nodes)
             )
             tensors = isinstance(one, torch.Tensor) and isinstance(two, torch.Tensor)
             batch, sizes = _layout(one, two) if tensors else (None, None)
-            still = not fixed and tensors and node.op.startswith("call_") and all(map(_knows_shapes, node.all_input_nodes))
+            still = not fixed and tensors and node.op.startswith("call_")
+            still = still and all(map(_knows_shapes, node.all_input_nodes))
             fixed |= still and batch is None and bool(torch.equal(one, two))
             node.meta["constant"] = one if fixed and tensors else None
             node.meta["shape"] = sizes if batch == 0 and not fixed else None

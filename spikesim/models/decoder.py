@@ -32,7 +32,9 @@ class Decoder(nn.Module):
         torch.Size([1, 3, 9])
     """
 
-    def __init__(self, tokens: int = 256, length: int = 64, features: int = 128, depth: int = 4, heads: int = 4) -> None:
+    def __init__(
+        self, tokens: int = 256, length: int = 64, features: int = 128, depth: int = 4, heads: int = 4
+    ) -> None:
         super().__init__()
         if min(tokens, length, depth) < 1:
             raise ConfigError(f"decoder needs positive sizes, given {tokens=}, {length=}, {depth=}")

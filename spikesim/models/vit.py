@@ -46,7 +46,9 @@ class VisionTransformer(nn.Module):
     ) -> None:
         super().__init__()
         if min(classes, channels, size, patch, depth) < 1 or size % patch:
-            raise ConfigError(f"vit needs positive sizes and whole patches, given {classes=}, {size=}, {patch=}, {depth=}")
+            raise ConfigError(
+                f"vit needs positive sizes and whole patches, given {classes=}, {size=}, {patch=}, {depth=}"
+            )
         self.patches = nn.Conv2d(channels, features, patch, patch)
         self.class_token = nn.Parameter(torch.randn(1, 1, features) * 0.02)
         self.positions = nn.Parameter(torch.randn(1, (size // patch) ** 2 + 1, features) * 0.02)
@@ -61,7 +63,9 @@ class VisionTransformer(nn.Module):
         return scores
 
 
-def vit(classes: int = 10, channels: int = 3, size: int = 32, patch: int = 4, width: float = 1.0, depth: int = 12) -> nn.Module:
+def vit(
+    classes: int = 10, channels: int = 3, size: int = 32, patch: int = 4, width: float = 1.0, depth: int = 12
+) -> nn.Module:
     """ViT-tiny: 192 features, 3 heads, 12 blocks (Touvron et al., ICML 2021), for small pictures.
 
     Args:

@@ -52,7 +52,7 @@ def test_a_module_of_the_current_folder_is_found(own):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("alexnet", "names no network; give package.module:factory, or one of conv_snn, digits_cnn"),
+        ("alexnet", "names no network; give package.module:factory, or one of conv_snn, decoder"),
         ("own_networks:", "names no network"),
         (":good", "names no network"),
         ("no_such_module:f", "cannot import 'no_such_module': no module 'no_such_module'"),

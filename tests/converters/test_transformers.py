@@ -1,0 +1,172 @@
+"""Transformers end to end: every spelling, a ViT and a decoder; exactness, artefacts, energy, refusals."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from oracles.telescoping import quantised, worths_of
+from oracles.transformer_networks import spellings
+from torch import Tensor, nn
+
+from spikesim.converters import ConversionReport, Verdict, audit, convert, load_converted
+from spikesim.converters.canonical import canonicalise
+from spikesim.energy import Ledger
+from spikesim.errors import ConfigError, ConversionError
+from spikesim.models import decoder, vit
+
+CASES = spellings()
+
+
+def small_vit() -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    return vit(size=8, width=0.0625, depth=2).eval(), torch.rand(8, 3, 8, 8)
+
+
+def small_decoder() -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(0)
+    return decoder(tokens=11, length=8, features=8, depth=2, heads=2).eval(), torch.randint(0, 11, (8, 6))
+
+
+MODELS = {"vit": small_vit, "decoder": small_decoder}
+
+
+@pytest.mark.parametrize("name", CASES)
+@torch.no_grad()
+def test_every_spelling_is_exact(name: str) -> None:
+    model, x = copy.deepcopy(CASES[name]).eval(), torch.rand(8, 1, 4, 4)
+    found = canonicalise(model, x[:1])
+    assert not found.unsupported, found.unsupported
+    torch.testing.assert_close(found.graph(x), model(x), rtol=1e-4, atol=1e-5)
+    network, report = convert(model, x, timesteps=3, exact=True)
+    assert report.certificate is not None and report.certificate.exact, report.certificate
+    assert max(layer.identity_error for layer in report.layers) < 1e-4
+    assert torch.linalg.norm(network(x) - model(x)) < 0.2 * torch.linalg.norm(model(x))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_exact_is_the_model_with_levels_before_its_layers(name: str) -> None:
+    """Against the model as written, hooked, in double precision: nothing of the converter is shared."""
+    model, x = MODELS[name]()
+    model = model.double()
+    x = x.double() if x.is_floating_point() else x
+    network, report = convert(model, x, timesteps=4, exact=True, calibrate_bias=False)
+    assert report.certificate is not None and report.certificate.difference < 1e-5, report.certificate
+    found: Any = worths_of(network.module)  # type: ignore[arg-type]
+    layers = [layer for layer, module in model.named_modules() if isinstance(module, nn.Linear)]
+    wanted = quantised(copy.deepcopy(model), {layer: found[layer.replace(".", "_")] for layer in layers}, 4, 60)
+    assert (network(x) - wanted(x)).abs().max() < 1e-5
+    assert (wanted(x) - model(x)).abs().max() > 1e-4  # the levels show
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_errors_fall_with_time(name: str) -> None:
+    model, x = MODELS[name]()
+    wanted, errors = model(x), []
+    for timesteps in (1, 4, 16):
+        network, report = convert(model, x, timesteps=timesteps)
+        assert report.hoisted and report.neuron == "signed multi_threshold(4)"
+        assert max(layer.identity_error for layer in report.layers) < 1e-4
+        errors.append(float(torch.linalg.norm(network(x) - wanted) / torch.linalg.norm(wanted)))
+    assert errors[0] > errors[1] > errors[2] and errors[2] < 0.01 and errors[0] < 0.1
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("exact", [False, True])
+@torch.no_grad()
+def test_artefacts_keep_transformers(name: str, exact: bool, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    model, x = MODELS[name]()
+    done = convert(model, x, timesteps=2, exact=exact)
+    done.save(tmp_path)
+    again = load_converted(tmp_path)
+    assert torch.equal(again.network(x), done.network(x)) and again.report == done.report
+
+
+@torch.no_grad()
+def test_what_stays_analog_is_said() -> None:
+    model, x = small_vit()
+    found = audit(model, x[:1])
+    analog = [row.op for row in found.rows if row.verdict is Verdict.ANALOG]
+    assert found.convertible and len(analog) == 2 * 4 + 1
+    assert all("analog" in row.detail and "priced" in row.detail for row in found.rows if row.verdict is Verdict.ANALOG)
+    report = convert(model, x, timesteps=2).report
+    assert len(report.proof.analog) == 9 and report.proof.analog_nonlinearities == []
+    assert "9 functions stay analog" in str(report.layer_table().caption)
+    assert ConversionReport.from_json(report.to_json()) == report
+    assert all(layer.kind == "TallyIF" for layer in report.layers) and report.spiking_layers == 2 * 4 + 1
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_energy_counts_spikes_macs_and_what_it_cannot_price(name: str) -> None:
+    model, x = MODELS[name]()
+    network = convert(model, x, timesteps=4).network
+    ledger = Ledger.record(network, x[:2], input="analog")
+    layers = [n for n in ledger.layers if n.endswith("conv1d") or n == "head"]
+    assert layers
+    for layer in layers:
+        assert ledger.layers[layer]["synops_signed"] > 0 and ledger.layers[layer]["mac_dense"] == 0
+    attention = [n for n in ledger.layers if n.startswith("scaled_dot_product_attention") and n[-1] != "_"]
+    length = 6 if name == "decoder" else 5
+    width, heads = (8, 2) if name == "decoder" else (12, 3)
+    pure = [n for n in attention if ledger.layers[n]["mac_dense"]]
+    assert len(pure) == 2
+    for layer in pure:  # two products of L x L x features, for 2 samples and 4 steps
+        assert ledger.layers[layer]["mac_dense"] == 2 * 2 * 4 * length * length * width
+    operations = {operation for _, operation in ledger.unpriced}
+    assert operations == {"native_layer_norm", "_safe_softmax", "gelu", "neuron floor"}
+    exponentials = sum(v for (_, operation), v in ledger.unpriced.items() if operation == "_safe_softmax")
+    assert exponentials == 2 * 2 * 4 * heads * length * length
+    norms = [ledger.layers[n] for n in ledger.layers if n.startswith("norm") and not n.endswith(("_mean", "_steps"))]
+    assert any(norm["op_mul"] > 0 for norm in norms)
+
+
+def test_relus_between_tokens_have_thresholds_per_feature() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))
+    x = torch.rand(16, 5, 4)
+    network, report = convert(model, x, timesteps=8, exact=True)
+    assert report.layers[0].shape == (6, 5) and report.certificate is not None and report.certificate.exact
+    assert network(x).shape == (16, 5, 3) and report.proof.analog == []
+
+
+def test_neurons_of_either_sign() -> None:
+    model, x = small_vit()
+    assert convert(model, x, timesteps=2, neuron="burst").report.neuron == "signed multi_threshold(4)"
+    assert convert(model, x, timesteps=2, neuron="st_bif(3)").report.threshold == "mse(3 levels)"
+    with pytest.raises(ConfigError, match="first 4 steps do not count"):
+        convert(model, x, timesteps=2, neuron="srp")
+
+
+class Refused(nn.Module):
+    def __init__(self, layer: nn.Module, **given: object) -> None:
+        super().__init__()
+        self.layer, self.given = layer, given
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.layer(x, x, x, **self.given)
+        return out[1] if self.given.get("need_weights") else out[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [
+        (Refused(nn.MultiheadAttention(4, 2)), "batch_first=False"),
+        (Refused(nn.MultiheadAttention(4, 2, batch_first=True), need_weights=True), "need_weights=False"),
+        (Refused(nn.MultiheadAttention(4, 2, add_bias_kv=True, batch_first=True)), "add_bias_kv"),
+        (nn.TransformerEncoderLayer(4, 2, batch_first=True), "as its parts"),
+        (nn.Sequential(nn.Linear(4, 4), nn.Embedding(5, 4)), ""),
+    ],
+)
+def test_refusals_name_the_remedy(model: nn.Module, part: str) -> None:
+    with pytest.raises(ConversionError, match=part):
+        convert(model, torch.rand(4, 3, 4), timesteps=2)
+
+
+def test_tokens_beyond_the_table() -> None:
+    model, _ = small_decoder()
+    with pytest.raises((ConversionError, IndexError)):
+        convert(model, torch.full((2, 6), 99), timesteps=2)
