@@ -152,7 +152,8 @@ def convert(
     ready = model if isinstance(model, Prepared) else prepare(model, calibration, bias_samples)
     ann, seen, samples = ready.ann, ready.seen, ready.samples(timesteps)
     both = neurons_of(ann, policy, neuron is not None)
-    method, rule = parse_threshold(threshold, both.relu.levels(timesteps))
+    policy = both.relu
+    method, rule = parse_threshold(threshold, policy.levels(timesteps))
     signed_rule = parse_threshold(threshold, both.signed.levels(timesteps))[1]
     if callable(threshold):
         rule = signed_rule = partial(checked, rule)

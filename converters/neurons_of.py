@@ -18,7 +18,7 @@ class Neurons:
 
     Args:
         name: For reports.
-        relu: For ReLUs.
+        relu: For ReLUs; the other one where there is none.
         signed: Where both signs are sent.
 
     Example:
@@ -61,10 +61,11 @@ def neurons_of(ann: fx.GraphModule, policy: NeuronPolicy, chosen: bool) -> Neuro
     """
     rectifiers = [module for module in ann.children() if isinstance(module, Rectifier)]
     signed = signed_policy(policy if chosen else None)
-    kinds = [p.name for p, there in ((policy, False), (signed, True)) if any(r.signed == there for r in rectifiers)]
-    if policy.wait and signed.name in kinds:
+    relu = policy if any(not r.signed for r in rectifiers) or not rectifiers else signed
+    kinds = list(dict.fromkeys((signed if r.signed else relu).name for r in rectifiers))
+    if relu.wait and signed.name in kinds:
         raise ConfigError(
             f"neuron is {policy.name!r}, whose first {policy.wait} steps do not count, but functions that stay analog "
             "keep a mean over all steps: choose another neuron, such as 'multi_threshold(4)'"
         )
-    return Neurons(", ".join(kinds) or policy.name, policy, signed)
+    return Neurons(", ".join(kinds) or relu.name, relu, signed)

@@ -227,7 +227,7 @@ class ConversionReport(BaseModel):
 
         One step passes all layers; a parallel neuron, which has to know all of its input first, makes it T a layer.
         """
-        layers = self.spiking_layers if self.neuron.startswith("parallel") else 1
+        layers = self.spiking_layers if "parallel" in self.neuron else 1
         return self.wait + layers * self.timesteps + (self.certificate.drained if self.certificate else 0)
 
     def certificate_line(self) -> str | None:

@@ -23,8 +23,12 @@ def concat(bench: Workbench, node: fx.Node) -> None:
         >>> from torch import nn
         >>> from spikesim.converters import audit
         >>> class Net(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.token = nn.Parameter(torch.ones(1, 1, 3))
+        ...
         ...     def forward(self, x):
-        ...         return torch.cat([torch.ones(1, 1, 3).expand(x.size(0), -1, -1), x], dim=1)
+        ...         return torch.cat([self.token.expand(x.size(0), -1, -1), x], dim=1)
         ...
         >>> audit(Net(), torch.zeros(1, 2, 3)).rows[-1].verdict.value
         'exact'

@@ -37,7 +37,7 @@ def view(bench: Workbench, node: fx.Node) -> None:
         ...         return first[:, 0]
         ...
         >>> [row.verdict.value for row in audit(Net(), torch.zeros(1, 3, 4)).rows]
-        ['exact', 'exact', 'exact', 'exact']
+        ['exact', 'exact', 'exact', 'exact', 'exact']
     """
     name, chain = call_name(bench, node), [node]
     whole = source(node)

@@ -137,8 +137,11 @@ def test_neurons_of_either_sign() -> None:
     model, x = small_vit()
     assert convert(model, x, timesteps=2, neuron="burst").report.neuron == "signed multi_threshold(4)"
     assert convert(model, x, timesteps=2, neuron="st_bif(3)").report.threshold == "mse(3 levels)"
+    assert convert(model, x, timesteps=2, neuron="srp").report.neuron == "signed multi_threshold(4)"
+    mixed = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.LayerNorm(6), nn.Linear(6, 2))
+    assert convert(mixed, torch.rand(8, 4), timesteps=2).report.neuron == "if, signed multi_threshold(4)"
     with pytest.raises(ConfigError, match="first 4 steps do not count"):
-        convert(model, x, timesteps=2, neuron="srp")
+        convert(mixed, torch.rand(8, 4), timesteps=2, neuron="srp")
 
 
 class Refused(nn.Module):
