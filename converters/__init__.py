@@ -9,9 +9,11 @@ from spikesim.converters.audit import Audit, AuditRow, audit
 from spikesim.converters.compare import Comparison, compare
 from spikesim.converters.convert import Converted, convert, load_converted
 from spikesim.converters.early_exit import EarlyExit, early_exit
+from spikesim.converters.finetune import finetunable
 from spikesim.converters.fixed_points import gaussian_threshold, lloyd_threshold, ltb_threshold
 from spikesim.converters.folding import folded
 from spikesim.converters.histogram import Histogram
+from spikesim.converters.named_folding import fold_batchnorm
 from spikesim.converters.nir_export import to_nir
 from spikesim.converters.nir_import import from_nir
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
@@ -37,6 +39,8 @@ __all__ = [
     "compare",
     "convert",
     "early_exit",
+    "finetunable",
+    "fold_batchnorm",
     "folded",
     "from_nir",
     "from_snntorch",

@@ -13,6 +13,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
+from spikesim.converters.allowed_file import build_kept, describe_kept
+from spikesim.converters.analog import Kept
+from spikesim.converters.differential import ChangeOf, RateOf
+from spikesim.converters.offset import OffsetIF
+from spikesim.converters.outputs import from_structure, structure_of
 from spikesim.converters.parallel import ParallelIF
 from spikesim.converters.policies import half_threshold_if
 from spikesim.converters.proof import mixes_time, prove
@@ -21,10 +26,11 @@ from spikesim.converters.residual import ResidualIF
 from spikesim.converters.rules_resize import ZeroPad
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import SettlingNetwork, TimedBias, steady_network
+from spikesim.converters.signature import Signature, names_of
 from spikesim.converters.stored_kinds import STORED_FIELDS, STORED_MAKERS, STORED_OPERANDS
 from spikesim.converters.trace import place_of
 from spikesim.errors import CheckpointError
-from spikesim.neurons import STBIF, BurstIF, TallyIF
+from spikesim.neurons import STBIF, BurstIF, DifferentialIF, TallyIF
 from spikesim.nn import Network
 from spikesim.viz import write_bytes, write_text
 
@@ -41,13 +47,13 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     **{f"Conv{d}d": _CONV for d in "123"},
     **{f"ConvTranspose{d}d": (*_CONV, "output_padding") for d in "123"},
     **dict.fromkeys(["IF", "RunningSum", "Difference"], ()),
-    "STBIF": (),
+    **dict.fromkeys(["ChangeOf", "RateOf", "ResidualIF", "STBIF"], ()),
     "BurstIF": ("burst",),
     "TallyIF": ("burst",),
-    "ParallelIF": ("steps",),
+    **dict.fromkeys(["ParallelIF", "OffsetIF"], ("steps",)),
+    "DifferentialIF": ("rungs", "signed"),
     "Upsample": ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
     "ZeroPad": ("padding",),
-    "ResidualIF": (),
     "TimedBias": ("channels",),
     **STORED_FIELDS,
 }
@@ -56,7 +62,11 @@ _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "STBIF": STBIF,
     "BurstIF": partial(BurstIF, initial={"v": 0.5}),
     "TallyIF": TallyIF,
+    "DifferentialIF": DifferentialIF,
     "ParallelIF": ParallelIF,
+    "OffsetIF": OffsetIF,
+    "ChangeOf": ChangeOf,
+    "RateOf": RateOf,
     "ZeroPad": ZeroPad,
     "ResidualIF": ResidualIF,
     "TimedBias": lambda channels: TimedBias(torch.zeros(channels)),
@@ -79,7 +89,7 @@ class _Node(BaseModel):
 
 
 class _Graph(BaseModel):
-    """The graph of a converted network."""
+    """The graph of a converted network; ``inputs`` are the names of several, in order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -88,6 +98,7 @@ class _Graph(BaseModel):
     settles: bool = False
     wait: int = 0
     weights_sha256: str
+    inputs: list[str] = []
     nodes: list[_Node]
 
 
@@ -121,7 +132,14 @@ def save_converted(network: Network, report: ConversionReport, folder: str | Pat
     nodes = [_describe(network.module, node) for node in network.module.graph.nodes]  # type: ignore[union-attr]
     digest = hashlib.sha256(content).hexdigest()
     settles = isinstance(network, SettlingNetwork)
-    graph = _Graph(timesteps=report.timesteps, settles=settles, wait=report.wait, weights_sha256=digest, nodes=nodes)
+    graph = _Graph(
+        timesteps=report.timesteps,
+        settles=settles,
+        wait=report.wait,
+        weights_sha256=digest,
+        inputs=names_of(network.module.graph),  # type: ignore[arg-type]
+        nodes=nodes,
+    )
     write_bytes(Path(folder, _FILES[0]), content)
     write_text(Path(folder, _FILES[1]), graph.model_dump_json(indent=1))
     write_text(Path(folder, _FILES[2]), report.to_json())
@@ -159,7 +177,7 @@ network.json, report.json
         report = ConversionReport.model_validate_json(Path(folder, _FILES[2]).read_text())
         if hashlib.sha256(content).hexdigest() != graph.weights_sha256:
             raise CheckpointError(f"the weights in {folder} are damaged or belong to another network: save it again")
-        module = _build(graph.nodes)
+        module = _build(graph.nodes, graph.inputs)
         values = load(content)
         for name, value in values.items():
             place, _, buffer = name.rpartition(".")
@@ -185,13 +203,18 @@ def _describe(root: nn.Module, node: fx.Node) -> _Node:
     if node.op == "call_module":
         module = root.get_submodule(str(node.target))
         kind = type(module).__name__
+        if isinstance(module, Kept):
+            return _Node(name=node.name, kind="analog", inputs=inputs, settings=describe_kept(module, node.name))
         settings = {field: getattr(module, field) for field in _FIELDS[kind]}
         if kind in ("Linear", "LayerNorm") or "Conv" in kind:
             settings["bias"] = module.bias is not None
         return _Node(name=node.name, kind=kind, inputs=inputs, settings=settings)
     kinds: dict[Any, str] = {operator.add: "add", torch.cat: "cat"}
     kind = kinds.get(node.target, {"placeholder": "input", "output": "output"}.get(node.op, ""))
-    return _Node(name=node.name, kind=kind, inputs=inputs)
+    several = node.op == "output" and not isinstance(node.args[0], fx.Node)
+    return _Node(
+        name=node.name, kind=kind, inputs=inputs, settings={"structure": structure_of(node.args[0])} if several else {}
+    )
 
 
 def _sources(node: fx.Node) -> list[fx.Node]:
@@ -201,22 +224,27 @@ def _sources(node: fx.Node) -> list[fx.Node]:
     return found
 
 
-def _build(nodes: list[_Node]) -> fx.GraphModule:
+def _build(nodes: list[_Node], names: list[str]) -> fx.GraphModule:
     graph = fx.Graph()
     made: dict[str, fx.Node] = {}
     root: dict[str, nn.Module] = {}
     for node in nodes:
         inputs = [made[name] for name in node.inputs]
-        needed = {"input": 0, "add": 2, "cat": max(1, len(inputs)), **STORED_OPERANDS}.get(node.kind, 1)
+        several = len(inputs) if node.kind in ("cat", "analog") or "structure" in node.settings else 1
+        needed = {"input": 0, "add": 2, **STORED_OPERANDS}.get(node.kind, max(1, several))
         if len(inputs) != needed:
             raise ValueError(f"node '{node.name}' ({node.kind}) has {len(inputs)} inputs, but it needs {needed}")
         if node.kind == "input":
             made[node.name] = graph.placeholder(node.name)
         elif node.kind == "output":
-            made[node.name] = graph.output(inputs[0])
+            structure = node.settings.get("structure", node.inputs[0])
+            made[node.name] = graph.output(from_structure(structure, made))
         elif node.kind in ("add", "cat"):
             target, args = (operator.add, tuple(inputs)) if node.kind == "add" else (torch.cat, (inputs, 1))
             made[node.name] = graph.create_node("call_function", target, args, {}, name=node.name)
+        elif node.kind == "analog":
+            root[place_of(node.name)] = build_kept(node.settings)
+            made[node.name] = graph.create_node("call_module", place_of(node.name), tuple(inputs), {}, name=node.name)
         else:
             settings = {k: tuple(v) if isinstance(v, list) else v for k, v in node.settings.items()}
             if not set(settings) <= {*_FIELDS[node.kind], "bias"}:
@@ -225,4 +253,6 @@ def _build(nodes: list[_Node]) -> fx.GraphModule:
             make = _NEURONS.get(node.kind) or getattr(nn, node.kind)
             root[place] = make(**settings)
             made[node.name] = graph.create_node("call_module", place, tuple(inputs), {}, name=node.name)
+    if names:
+        graph.set_codegen(Signature(tuple(names), "tuple").codegen())
     return fx.GraphModule(root, graph, class_name="SpikingGraph").eval()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from spikesim.converters.canonical import Canonical, canonicalise
+from spikesim.converters.entrance import unwrapped
 from spikesim.converters.hidden import hidden_effects
+from spikesim.converters.inputs import Inputs
 from spikesim.converters.trace import TraceFailure
 from spikesim.converters.verdicts import Verdict, hint
 from spikesim.converters.vocabulary import MODULES
@@ -96,7 +98,13 @@ class Audit(BaseModel):
         """One message that names every unsupported operation and how to rewrite it."""
         listed = "\n".join(f"  {row.name} ({row.op}): {row.detail}" for row in self.unsupported)
         count = len(self.unsupported)
-        return f"{self.model} cannot be converted, {count} operation{'s' * (count != 1)} unsupported:\n{listed}"
+        told = f"{self.model} cannot be converted, {count} operation{'s' * (count != 1)} unsupported:\n{listed}"
+        traced = any(row.name != "forward" and row.shape is not None for row in self.unsupported)
+        return (
+            f"{told}\nWhat shall stay analog, and be priced as such, is named by allow_analog=[...]."
+            if traced
+            else told
+        )
 
     def table(self) -> Table:
         """The audit as a rich table."""
@@ -117,13 +125,14 @@ class Audit(BaseModel):
         return self.table()
 
 
-def audit(model: nn.Module, example: torch.Tensor) -> Audit:
+def audit(model: nn.Module, example: Inputs, *, allow_analog: Collection[str] = ()) -> Audit:
     """List every operation of ``model`` with its verdict; change nothing.
 
     Args:
-        model: A module that takes one tensor ``[N, ...]`` and returns one; its weights, mode, buffers and the
+        model: A module that takes tensors ``[N, ...]`` and returns tensors; its weights, mode, buffers and the
             random state stay as they are.
-        example: An input ``[N, ...]`` with at least one sample.
+        example: An input ``[N, ...]`` with at least one sample; a tuple, or a dict by name, for several.
+        allow_analog: Operations that may stay analog: names of rows, or what they are (``"GELU"``, ``"sigmoid"``).
 
     Returns:
         The audit. A model that cannot be traced (a Python branch on data, for instance) gives an unsupported row
@@ -131,6 +140,7 @@ def audit(model: nn.Module, example: torch.Tensor) -> Audit:
 
     Raises:
         ConversionError: The example does not pass through the model.
+        ConfigError: ``allow_analog`` names what the model does not have.
 
     Example:
         >>> import torch
@@ -140,10 +150,10 @@ def audit(model: nn.Module, example: torch.Tensor) -> Audit:
         >>> [row.verdict.value for row in audit(model, torch.zeros(1, 1, 8, 8)).rows]
         ['exact', 'folded', 'approximated', 'exact', 'exact']
     """
-    return audited(model, example)[0]
+    return audited(model, example, allow_analog)[0]
 
 
-def audited(model: nn.Module, example: torch.Tensor) -> tuple[Audit, Canonical | None]:
+def audited(model: nn.Module, example: Inputs, allow_analog: Collection[str] = ()) -> tuple[Audit, Canonical | None]:
     """The audit together with the canonical copy it was made on (None where tracing failed).
 
     Example:
@@ -154,9 +164,10 @@ def audited(model: nn.Module, example: torch.Tensor) -> tuple[Audit, Canonical |
         >>> found.convertible, len(canonical.operations)
         (True, 1)
     """
+    model = unwrapped(model)
     name = type(model).__name__
     try:
-        canonical = canonicalise(model, example)
+        canonical = canonicalise(model, example, allow_analog=allow_analog)
     except TraceFailure as error:
         row = AuditRow(name="forward", op=name, shape=None, verdict=Verdict.UNSUPPORTED, detail=str(error))
         return Audit(model=name, rows=[row, *_parts(model)]), None

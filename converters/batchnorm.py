@@ -40,7 +40,31 @@ def as_affine(norm: nn.Module) -> tuple[Tensor, Tensor]:
     return gain, shift if n.bias is None else shift + n.bias.detach().double()
 
 
-def fold_batchnorm(bench: Workbench) -> None:
+def fold_into(layer: nn.Module, norm: nn.Module) -> None:
+    """Make a linear layer compute what the batch-norm behind it gives, in float64, in place.
+
+    Args:
+        layer: Linear, ConvNd or ConvTransposeNd.
+        norm: A BatchNorm with recorded statistics, along the layer's output channels.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.batchnorm import fold_into
+        >>> layer, norm, x = nn.Linear(2, 3), nn.BatchNorm1d(3).eval(), torch.rand(4, 2)
+        >>> before = norm(layer(x))
+        >>> fold_into(layer, norm)
+        >>> torch.allclose(layer(x), before)
+        True
+    """
+    gain, shift = as_affine(norm)
+    weight: Any = layer.weight
+    inputs = weight.shape[0] if getattr(layer, "transposed", False) else weight.shape[1] * getattr(layer, "groups", 1)
+    rescale(layer, torch.ones(inputs), gain)
+    add_bias(layer, shift)
+
+
+def fold_norms(bench: Workbench) -> None:
     """Remove every batch-norm, in float64, in the order of the graph.
 
     After a Conv, ConvTranspose or Linear it is folded into that layer (a copy of it, where others read the
@@ -50,11 +74,11 @@ def fold_batchnorm(bench: Workbench) -> None:
     Example:
         >>> import torch
         >>> from torch import nn
-        >>> from spikesim.converters.batchnorm import fold_batchnorm
+        >>> from spikesim.converters.batchnorm import fold_norms
         >>> from spikesim.converters.trace import trace
         >>> from spikesim.converters.workbench import Workbench
         >>> bench = Workbench(trace(nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))), torch.zeros(1, 2))
-        >>> fold_batchnorm(bench)
+        >>> fold_norms(bench)
         >>> [node.name for node in bench.graph.nodes]
         ['x', 'linear_0', 'output']
     """
@@ -65,7 +89,7 @@ def fold_batchnorm(bench: Workbench) -> None:
         gain, shift = as_affine(norm)
         source: fx.Node = node.args[0]
         if _takes_channels(bench, source):
-            _fold_back(bench, node, source, gain, shift)
+            _fold_back(bench, node, source, norm)
         elif _can_fold_forward(bench, node):
             for user in node.users:
                 absorb_before(_layer(bench, user), gain, shift)
@@ -95,7 +119,7 @@ def _takes_channels(bench: Workbench, node: fx.Node) -> bool:
     return isinstance(module, LINEAR) and not (isinstance(module, nn.Linear) and len(node.meta["shape"] or ()) != 1)
 
 
-def _fold_back(bench: Workbench, node: fx.Node, source: fx.Node, gain: Tensor, shift: Tensor) -> None:
+def _fold_back(bench: Workbench, node: fx.Node, source: fx.Node, norm: nn.Module) -> None:
     detail = f"into '{source.name}'"
     if len(source.users) > 1:
         copied = plain_copy(_layer(bench, source))
@@ -103,10 +127,6 @@ def _fold_back(bench: Workbench, node: fx.Node, source: fx.Node, gain: Tensor, s
         source = bench.between(reader, copied, f"{source.name}_for_{node.name}", node)  # type: ignore[arg-type]
         node.args = (source,)
         detail += ", on a copy, for others read that layer too"
-    layer = _layer(bench, source)
-    weight: Any = layer.weight
-    inputs = weight.shape[0] if getattr(layer, "transposed", False) else weight.shape[1] * getattr(layer, "groups", 1)
-    rescale(layer, torch.ones(inputs), gain)
-    add_bias(layer, shift)
+    fold_into(_layer(bench, source), norm)
     bench.note(node, Verdict.FOLDED, detail)
     bench.remove(node)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-import torch
 from torch import fx, nn
 
-from spikesim.converters.batchnorm import fold_batchnorm
+from spikesim.converters.allowed import check_names, keep_analog, wanted
+from spikesim.converters.batchnorm import fold_norms
 from spikesim.converters.binding import call_name, is_shape, refuse
+from spikesim.converters.entrance import unwrapped
 from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.inplace import functionalise
+from spikesim.converters.inputs import Inputs, each, tensors_of
 from spikesim.converters.maxpool import drop_idle_rectifiers, lift_max_pools
+from spikesim.converters.outputs import outputs_of, unusable
 from spikesim.converters.rules_units import drop
 from spikesim.converters.spike_places import place_neurons, tidy_permutations
 from spikesim.converters.trace import TraceFailure, own_randomness, trace
@@ -71,13 +75,16 @@ class Canonical:
         return [o for o in self.operations if o.finding.verdict is Verdict.UNSUPPORTED]
 
 
-def canonicalise(model: nn.Module, example: torch.Tensor, *, lift: bool = True) -> Canonical:
+def canonicalise(
+    model: nn.Module, example: Inputs, *, lift: bool = True, allow_analog: Collection[str] = ()
+) -> Canonical:
     """Trace a copy of ``model`` and rewrite it; the model stays as it is.
 
     Args:
-        model: Takes one tensor ``[N, ...]``, returns one.
-        example: An input of the model, at least one sample.
+        model: Takes tensors ``[N, ...]`` and returns tensors.
+        example: An input of the model, at least one sample; a tuple or a dict by name for several.
         lift: Move max-pools in front of activations, as spikes need it.
+        allow_analog: Operations that stay what they are, see :func:`spikesim.converters.audit`.
 
     Returns:
         The rewritten copy with its verdicts; it may still hold unsupported operations.
@@ -93,28 +100,35 @@ def canonicalise(model: nn.Module, example: torch.Tensor, *, lift: bool = True) 
         >>> [o.op for o in found.unsupported]
         ['ELU(alpha=1.0)']
     """
-    if not isinstance(example, torch.Tensor) or example.dim() < 2 or example.shape[0] == 0:
-        given = tuple(example.shape) if isinstance(example, torch.Tensor) else type(example).__name__
-        raise ConversionError(f"the example must be a tensor [N, ...] with at least one sample; given {given}")
-    with own_randomness(example):
-        return _canonicalise(model, example, lift)
+    model, tensors = unwrapped(model), tensors_of(example)
+    flat = list(example) if isinstance(example, dict | tuple | list) else [example]
+    sizes = {t.shape[0] if t.dim() > 1 else 0 for t in tensors}
+    if not tensors or len(tensors) != len(flat) or len(sizes) != 1 or 0 in sizes:
+        given = each(lambda t: tuple(t.shape), example) if tensors else type(example).__name__
+        raise ConversionError(
+            "the example must be a tensor [N, ...] with at least one sample, or a tuple or dict of such tensors with "
+            f"equal N; given {given}"
+        )
+    with own_randomness(tensors[0]):
+        return _canonicalise(model, example, lift, allow_analog)
 
 
-def _canonicalise(model: nn.Module, example: torch.Tensor, lift: bool) -> Canonical:
+def _canonicalise(model: nn.Module, example: Inputs, lift: bool, allow: Collection[str]) -> Canonical:
     bench = Workbench(trace(model, example), example)
     listed = [(n.name, _describe(bench, n), n.meta["shape"]) for n in bench.graph.nodes if n.op.startswith("call_")]
     _check_output(bench)
+    check_names(bench, allow)
     for node in list(bench.graph.nodes):
         if node.op.startswith("call_") and rule_for(bench, node) is drop:
             drop(bench, node)
     functionalise(bench)
     bench.sweep()
     for node in [n for n in bench.graph.nodes if n.op.startswith("call_")]:
-        _apply(bench, node)
+        _apply(bench, node, allow)
     bench.sweep()
     tidy_permutations(bench)
     bench.measure()
-    fold_batchnorm(bench)
+    fold_norms(bench)
     bench.sweep()
     if lift:
         drop_idle_rectifiers(bench)
@@ -130,7 +144,7 @@ def _canonicalise(model: nn.Module, example: torch.Tensor, lift: bool) -> Canoni
     return Canonical(graph, operations + hidden)
 
 
-def _apply(bench: Workbench, node: fx.Node) -> None:
+def _apply(bench: Workbench, node: fx.Node, allow: Collection[str]) -> None:
     if bench.findings.get(node.meta["origin"]) is not None:
         return None
     name = call_name(bench, node)
@@ -141,6 +155,8 @@ def _apply(bench: Workbench, node: fx.Node) -> None:
     if node.meta["constant"] is not None or node.meta["rows"] is not None:
         return bench.note(node, Verdict.EXACT, "does not depend on the input, computed once")
     inputs = [n for n in node.all_input_nodes if not n.meta["plain"] and n.meta["constant"] is None]
+    if wanted(bench, node, allow):
+        return keep_analog(bench, node)
     rule = rule_for(bench, node)
     if rule is None:
         return refuse(bench, node, name, _follows(bench, node, name))
@@ -162,10 +178,14 @@ def _follows(bench: Workbench, node: fx.Node, name: str) -> str:
 
 
 def _check_output(bench: Workbench) -> None:
-    result = next(n for n in bench.graph.nodes if n.op == "output").args[0]
-    if not isinstance(result, fx.Node):
-        kind = type(result).__name__
-        raise TraceFailure(f"the model must return one tensor [N, ...], it returns a {kind}: wrap it to return one")
+    kind = unusable(next(n for n in bench.graph.nodes if n.op == "output").args[0])
+    found = outputs_of(bench.graph)
+    odd = next((f"'{node.name}', which has no batch axis" for node in found.values() if node.meta["plain"]), kind)
+    if odd is not None or not found:
+        raise TraceFailure(
+            f"the model must return tensors [N, ...], one or in tuples, lists or dicts, and it returns "
+            f"{odd or 'none'}: wrap it to return those alone"
+        )
 
 
 def _describe(bench: Workbench, node: fx.Node) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from spikesim.converters.flow import RateFlow, quantised_rate, tally_range
+from spikesim.converters.flow import RateFlow, even_rate
+from spikesim.converters.inputs import Inputs, count, each, tensors_of
 from spikesim.converters.settling import SettlingNetwork
 from spikesim.converters.trace import place_of
 from spikesim.nn import Network
@@ -45,7 +48,7 @@ class Certificate(BaseModel):
 
 
 @torch.no_grad()
-def certify(network: Network, samples: Tensor, timesteps: int, most: float) -> Certificate:
+def certify(network: Network, samples: Inputs, timesteps: int, most: float) -> Certificate:
     """Compare a converted network with its quantised ANN, output by output.
 
     Args:
@@ -65,25 +68,30 @@ def certify(network: Network, samples: Tensor, timesteps: int, most: float) -> C
     """
     differences = {}
     drained, settled = 0, True
-    floats = samples.is_floating_point()
-    single = samples.dtype if floats else torch.float32
-    for dtype in (torch.float64, single):
+    own = next((t.dtype for t in tensors_of(samples) if t.is_floating_point()), torch.float32)
+    for dtype in (torch.float64, own):
         copied = copy.deepcopy(network).to(dtype)
-        x = samples.to(dtype) if floats else samples
-        outputs = copied(x)
+        x = each(partial(_in, dtype=dtype), samples)
+        outputs = tensors_of(copied(x))
+        graph: Any = copied.module
 
-        def rate(name: str, current: Tensor, graph: nn.Module = copied.module) -> Tensor:
-            least, high = tally_range(graph.get_submodule(place_of(name)), most)
-            return quantised_rate(current, timesteps, high, least)
+        def rate(name: str, current: Tensor, graph: nn.Module = graph) -> Tensor:
+            return even_rate(graph.get_submodule(place_of(name)), current, timesteps, most)
 
-        wanted = RateFlow(copied.module, rate).run(x)  # type: ignore[arg-type]
-        differences[dtype] = float((outputs - wanted).abs().max()) if len(x) else 0.0
+        flow = RateFlow(graph, rate)
+        pairs = zip(outputs, tensors_of(flow.run(x)))
+        differences[dtype] = max(float((y - wanted).abs().max()) if y.numel() else 0.0 for y, wanted in pairs)
         if isinstance(copied, SettlingNetwork):
             drained, settled = max(drained, copied.drained), settled and copied.settled
     return Certificate(
-        samples=len(samples),
+        samples=count(samples),
         difference=differences[torch.float64],
-        difference_float32=differences[single],
+        difference_float32=differences[own],
         drained=drained,
         settled=settled,
     )
+
+
+def _in(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """In another precision; numbers of tokens stay whole."""
+    return x.to(dtype) if x.is_floating_point() else x

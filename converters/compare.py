@@ -16,6 +16,7 @@ from spikesim.converters.data import Batches, pairs_of
 from spikesim.converters.policies import POLICIES
 from spikesim.converters.prepare import prepare
 from spikesim.converters.report import Accuracy
+from spikesim.converters.signature import arity
 from spikesim.errors import ConfigError
 from spikesim.viz import write_text
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 METHODS: dict[str, dict[str, Any]] = {
-    "percentile": {"threshold": "percentile", "granularity": "layer", "calibrate_bias": False},
-    "mse": {"calibrate_bias": False},
+    "percentile": {"threshold": "percentile", "granularity": "layer", "calibrate": ()},
+    "mse": {"calibrate": ()},
     "mse + bias": {},
     **{f"{name} + bias": {"neuron": name} for name in POLICIES if name != "if"},
     "exact": {"exact": True},
@@ -123,6 +124,7 @@ def compare(
     *,
     timesteps: Sequence[int] = (1, 2, 4, 8),
     methods: Iterable[str] | Mapping[str, Mapping[str, Any]] = tuple(METHODS),
+    samples: int = 256,
 ) -> Comparison:
     """Convert one network by several methods, anew for each T, and measure all on the same data.
 
@@ -132,6 +134,7 @@ def compare(
         evaluate: Labelled data; read once.
         timesteps: The T to convert for.
         methods: Names out of :data:`METHODS`, or a name for each set of arguments of ``convert``.
+        samples: Largest number of calibration samples that calibration uses.
 
     Raises:
         ConfigError: A name is unknown, or there is nothing to compare.
@@ -151,14 +154,14 @@ def compare(
     settings = _settings(methods)
     if not settings or not timesteps:
         raise ConfigError("there is nothing to compare; expected at least one method and one T")
-    ready, labelled = prepare(model, calibration), list(pairs_of(evaluate))
-    rows, ann, samples = [], 0.0, 0
+    ready, labelled = prepare(model, calibration, samples), list(pairs_of(evaluate, arity(model)))
+    rows, ann, counted = [], 0.0, 0
     for method, chosen in settings.items():
         for t in timesteps:
             report = convert(ready, timesteps=t, evaluate=labelled, **chosen).report
             found = cast(Accuracy, report.accuracy)  # there with evaluate=
             accuracy = found.snn[-1] if found.settled is None else found.settled
-            ann, samples = found.ann, found.samples
+            ann, counted = found.ann, found.samples
             rows.append(
                 Row(
                     method=method,
@@ -170,7 +173,7 @@ def compare(
                     error=report.layers[-1].error.total,
                 )
             )
-    return Comparison(model=ready.name, samples=samples, ann=ann, rows=rows)
+    return Comparison(model=ready.name, samples=counted, ann=ann, rows=rows)
 
 
 def _settings(methods: Iterable[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

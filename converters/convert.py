@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from functools import partial
-from numbers import Integral
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 import spikesim
 from spikesim.converters.artefact import load_network, save_converted
-from spikesim.converters.bias import calibrate_biases
+from spikesim.converters.calibration import calibrate as run_stages
 from spikesim.converters.certificate import certify
 from spikesim.converters.data import Batches
+from spikesim.converters.differential import differential_graph
+from spikesim.converters.inputs import Inputs, first
 from spikesim.converters.layer_reports import layer_reports
 from spikesim.converters.measure import accuracy_over_time
-from spikesim.converters.neurons_of import neurons_of
-from spikesim.converters.policies import NeuronPolicy, neuron_policy
-from spikesim.converters.potential import calibrate_potentials
+from spikesim.converters.policies import NeuronPolicy
+from spikesim.converters.prefix import Task
 from spikesim.converters.prepare import Prepared, prepare
 from spikesim.converters.proof import mixes_time, prove
-from spikesim.converters.ranges import activation_ranges, cap_of
+from spikesim.converters.recipe import Granularity, Recipe
 from spikesim.converters.report import ConversionReport
+from spikesim.converters.running import RunningSum
 from spikesim.converters.scales import fold_scales
 from spikesim.converters.settling import SettlingNetwork, steady_network, time_biases
 from spikesim.converters.telescope import telescope
-from spikesim.converters.thresholds import Threshold, checked, parse_threshold
+from spikesim.converters.thresholds import Threshold
 from spikesim.converters.trace import own_randomness
-from spikesim.errors import ConfigError, TimestepsError
+from spikesim.errors import ConfigError, ConversionError
 from spikesim.nn import Network
 
 CHECKED = 32
@@ -81,12 +82,12 @@ def convert(
     timesteps: int,
     neuron: str | NeuronPolicy | None = None,
     threshold: str | Threshold = "mse",
-    granularity: Literal["channel", "layer"] = "channel",
-    calibrate_bias: bool = True,
+    granularity: Granularity = "channel",
+    calibrate: str | Iterable[str] = ("bias",),
     evaluate: Batches | None = None,
-    bias_samples: int = 256,
+    samples: int = 256,
     exact: bool = False,
-    calibrate_potential: bool = False,
+    allow_analog: Collection[str] = (),
 ) -> Converted:
     """Convert a trained ANN to a spiking network of IF neurons with binary spikes.
 
@@ -95,22 +96,25 @@ def convert(
     The model is not changed.
 
     Args:
-        model: Takes one tensor ``[N, ...]``, returns one; ReLU, ReLU6, Hardtanh(0, c) as activations. Or what
+        model: Takes tensors ``[N, ...]``, returns tensors; ReLU, ReLU6, Hardtanh(0, c) as activations. Or what
             :func:`~spikesim.converters.prepare.prepare` made of it, to convert it in several ways. Transformers too:
             norms, softmax, GELU and attention stay analog, on running means, and layers between them get spikes.
-        calibration: Typical inputs, unlabelled: a tensor, or an iterable of tensors or ``(x, y)`` pairs, read once.
+        calibration: Typical inputs, unlabelled: a tensor, or an iterable of tensors or ``(x, y)`` pairs, read once; a
+            tuple, or a dict by name, stands for the tensor where the model takes several.
         timesteps: T, the number of time steps, for which the thresholds are optimal.
         neuron: What stands for a ReLU, see :func:`neuron_policy`; ``"if"``, or ``"st_bif"`` with ``exact``. Where
             analog values of both signs become spikes: the same if it has two signs (``"st_bif"``,
-            ``"multi_threshold"``), else ``"multi_threshold(4)"``.
-        threshold: ``"mse"``, ``"max"``, ``"percentile(p)"``, or a function of a :class:`Histogram`.
+            ``"multi_threshold"``, ``"differential"``), else ``"multi_threshold(4)"``.
+        threshold: ``"mse"``, ``"max"``, ``"percentile(p)"``, ... or a function of a :class:`Histogram`.
         granularity: One threshold per ``"channel"`` or per ``"layer"``.
-        calibrate_bias: Correct biases so that mean rates equal mean activations; uses no labels.
+        calibrate: Label-free calibration, stage by stage in the given order, see
+            :data:`~spikesim.converters.calibration.STAGES`: ``"weights"``, ``"scale"``, ``"bias"``, ``"potential"``.
         evaluate: Labelled data ``(x, y)`` or a loader: accuracy at every t = 1..T goes into the report.
-        bias_samples: Largest number of calibration samples used for the biases.
+        samples: Largest number of calibration samples that the stages use.
         exact: Neurons that take spikes back run until nothing moves; the outputs are then those of the ANN with
             quantised ReLUs, and the report holds a certificate that they are.
-        calibrate_potential: Give each neuron an initial potential of its own, after the biases; uses no labels.
+        allow_analog: Operations that may stay analog, by their names in the audit or by what they are (``"GELU"``,
+            ``"sigmoid"``); nothing else does.
 
     Returns:
         The network (``[N, ...] -> [N, ...]``) and the report.
@@ -119,7 +123,8 @@ def convert(
         ConversionError: Operations cannot be converted; all are named, with the way to rewrite them.
         CalibrationError: The weights or the calibration data give no usable thresholds.
         TimestepsError: ``timesteps`` is below 1.
-        ConfigError: An unknown threshold rule or granularity, or a threshold function that gives no usable values.
+        ConfigError: An unknown name, choices that do not go together, a threshold function that gives no usable
+            values, or ``allow_analog`` names what the model does not have.
 
     Example:
         >>> import torch
@@ -131,70 +136,97 @@ def convert(
         >>> report.spiking_layers, bool((network(x) - ann(x)).abs().max() < 0.05)
         (1, True)
     """
-    whole: object = timesteps
-    if isinstance(whole, bool) or not isinstance(whole, Integral) or int(whole) < 1:
-        raise TimestepsError(f"timesteps is {timesteps!r}, but it must be a whole number of at least 1")
-    timesteps = int(timesteps)
-    if granularity not in ("channel", "layer"):
-        raise ConfigError(f"granularity is {granularity!r}, but it must be 'channel' or 'layer'")
-    policy = neuron_policy(neuron or ("st_bif" if exact else "if"))
-    if exact and not policy.settles:
-        raise ConfigError(
-            f"neuron is {policy.name!r}, which does not take back what it has sent; exact=True needs 'st_bif' or "
-            "'multi_threshold'"
-        )
-    if calibrate_potential and (exact or policy.wait or policy.name == "parallel"):
-        raise ConfigError(
-            "calibrate_potential=True sets what a neuron holds before its first step, which means nothing to "
-            f"{'an exact network' if exact else repr(policy.name)}: leave it out"
-        )
-    parse_threshold(threshold, policy.levels(timesteps))  # a mistake is told before the data are read
-    ready = model if isinstance(model, Prepared) else prepare(model, calibration, bias_samples)
-    ann, seen, samples = ready.ann, ready.seen, ready.samples(timesteps)
-    both = neurons_of(ann, policy, neuron is not None)
-    policy = both.relu
-    method, rule = parse_threshold(threshold, policy.levels(timesteps))
-    signed_rule = parse_threshold(threshold, both.signed.levels(timesteps))[1]
-    if callable(threshold):
-        rule = signed_rule = partial(checked, rule)
-    theta = activation_ranges(ann, seen, rule, granularity, signed_rule)
-    learnt = sum(getattr(module, "trained", None) is not None for module in ann.modules())
-    method += f", {learnt} learnt" if learnt else ""
-    worth = {n: both.at(ann, n).worth(reach, timesteps, cap_of(ann, n)) for n, reach in theta.items()}
-    builders = (partial(policy.build, timesteps), partial(both.signed.build, timesteps))
+    recipe = Recipe.of(
+        timesteps=timesteps,
+        neuron=neuron,
+        threshold=threshold,
+        granularity=granularity,
+        calibrate=calibrate,
+        exact=exact,
+    )
+    if isinstance(model, Prepared) and allow_analog:
+        raise ConfigError("the network is prepared already: give allow_analog to prepare(), and not to convert()")
+    ready = model if isinstance(model, Prepared) else prepare(model, calibration, samples, allow_analog)
+    return apply(recipe, ready, evaluate)
+
+
+def apply(recipe: Recipe, ready: Prepared, evaluate: Batches | None = None) -> Converted:
+    """Convert by a recipe.
+
+    Args:
+        recipe: What was asked for.
+        ready: The network and what was seen of it.
+        evaluate: Labelled data, or None.
+
+    Raises:
+        ConversionError, CalibrationError, ConfigError: see :func:`convert`.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.convert import apply
+        >>> from spikesim.converters.prepare import prepare
+        >>> from spikesim.converters.recipe import Recipe
+        >>> apply(Recipe.of(timesteps=4), prepare(nn.Sequential(nn.ReLU()), torch.rand(8, 3))).report.timesteps
+        4
+    """
+    ann, chosen, kept = ready.ann, recipe.policy, ready.samples(recipe.timesteps)
+    recipe = recipe.fitted(ann)
+    policy = recipe.policy
+    ranges = recipe.ranges(ann, ready.seen)
+    worth = recipe.worth(ann, ranges)
     with own_randomness(ready.like):
-        snn = fold_scales(ann, ready.example, worth, *builders)
-        snn = telescope(snn, ready.example, timesteps if exact else None)
+        snn = fold_scales(ann, ready.example, worth, *recipe.builders)
+        snn = telescope(snn, ready.example, recipe.timesteps if recipe.exact else None)
     proof = prove(snn)
-    most, few = policy.tally(timesteps), samples[:CHECKED]
-    even = most if exact else None
-    shifts = calibrate_biases(ann, snn, worth, samples, timesteps, even, policy.wait) if calibrate_bias else {}
-    starts = calibrate_potentials(ann, snn, worth, samples, timesteps) if calibrate_potential else {}
-    hoist = not exact and not mixes_time(snn)
-    network: Network
-    if exact:
-        network = SettlingNetwork(time_biases(snn, ready.example, timesteps), timesteps).eval()
-    else:
-        network = steady_network(snn, timesteps, policy.wait, hoist)
-    bias = f"channel means on {len(samples)} samples, {len(shifts)} layers" if shifts else "none"
-    bias += "; initial potentials of every neuron" if starts else ""
+    if proof.analog_nonlinearities and chosen.wait:
+        raise ConfigError(
+            f"neuron is {chosen.name!r}, whose first {chosen.wait} steps do not count, and what stays analog counts "
+            "them all: choose another neuron, or rewrite the model"
+        )
+    if policy.wait and any(isinstance(module, RunningSum) for module in snn.modules()):
+        raise ConversionError(
+            f"neuron is {policy.name!r}, whose first {policy.wait} steps do not count, but a max-pool of spikes sums "
+            "up all steps: use neuron='cos', or average pools"
+        )
+    task = Task(ann, snn, worth, kept, recipe.timesteps, recipe.most, policy.wait, recipe.even)
+    calibrated = run_stages(task, recipe.stages)
+    network, hoist = _network(recipe, task, ready.example)
+    few = first(kept, CHECKED)
+    outputs = [shift for name, shift in calibrated.shifts.items() if name not in worth]
     report = ConversionReport(
         model=ready.name,
-        timesteps=timesteps,
+        timesteps=recipe.timesteps,
         wait=policy.wait,
-        neuron=both.name,
-        threshold=method,
-        granularity=granularity,
-        bias_calibration=bias,
-        output_bias_shift=shifts.get("output"),
-        calibration_samples=seen.samples,
+        delay=policy.delay(recipe.timesteps),
+        neuron=recipe.neurons(ann),
+        threshold=recipe.method + _learnt(ann),
+        granularity=recipe.granularity,
+        calibration=calibrated.told,
+        output_bias_shift=sum(outputs) / len(outputs) if outputs else None,
+        calibration_samples=ready.seen.samples,
         folding_error=ready.folding_error,
         hoisted=hoist,
-        layers=layer_reports(ann, network, seen, few, theta, worth, shifts, timesteps, most, policy.wait),
+        layers=layer_reports(network, ready.seen, few, ranges, task, calibrated.shifts),
         proof=proof,
-        certificate=certify(network, few, timesteps, most) if exact else None,
+        certificate=certify(network, few, recipe.timesteps, recipe.most) if recipe.exact else None,
         accuracy=None if evaluate is None else accuracy_over_time(ann, network, evaluate, ready.like, policy.wait),
         audit=ready.audit,
         versions={"spikesim": spikesim.__version__, "torch": torch.__version__},
     )
     return Converted(network, report)
+
+
+def _network(recipe: Recipe, task: Task, example: Inputs) -> tuple[Network, bool]:
+    """The calibrated graph, run for T steps or until nothing moves; whether its first layers run once."""
+    if recipe.exact:
+        return SettlingNetwork(time_biases(task.snn, example, recipe.timesteps), recipe.timesteps).eval(), False
+    graph = differential_graph(task.snn, example) if recipe.policy.coding == "change" else task.snn
+    hoist = not mixes_time(graph)
+    return steady_network(graph, recipe.timesteps, recipe.policy.wait, hoist), hoist
+
+
+def _learnt(ann: nn.Module) -> str:
+    """How many ranges were learnt in training and not found by the rule."""
+    count = sum(getattr(module, "trained", None) is not None for module in ann.modules())
+    return f", {count} learnt" if count else ""

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from spikesim.converters.inputs import Inputs, count, pieces, sample_shapes, tensors_of
 from spikesim.errors import CalibrationError
 
-Batches: TypeAlias = Tensor | Iterable[Any]
-"""A tensor ``[N, ...]``, one pair ``(x, labels)``, or an iterable of tensors or of pairs."""
+Batches: TypeAlias = Tensor | Mapping[str, Tensor] | Iterable[Any]
+"""A tensor ``[N, ...]``, one pair ``(x, labels)``, or an iterable of tensors or of pairs; for a model that takes
+several tensors a tuple or a dict by name stands where the tensor stands."""
 
 _ROWS = 128
 
 
-def inputs_of(data: Batches) -> Iterator[Tensor]:
-    """The input tensors of calibration data, in batches; labels are left aside.
+def inputs_of(data: Batches, arity: int = 1) -> Iterator[Inputs]:
+    """The inputs of calibration data, in batches; labels are left aside.
 
     Args:
         data: A tensor ``[N, ...]``, one pair ``(x, labels)``, or an iterable of tensors or pairs.
+        arity: How many tensors the model takes.
 
     Yields:
-        Tensors ``[n, ...]``.
+        Tensors ``[n, ...]``, or tuples or dicts of them.
 
     Raises:
         CalibrationError: An element is neither, or holds NaN or infinity.
@@ -33,24 +36,28 @@ def inputs_of(data: Batches) -> Iterator[Tensor]:
         >>> from spikesim.converters.data import inputs_of
         >>> [len(x) for x in inputs_of([(torch.zeros(3, 2), torch.zeros(3)), torch.ones(2, 2)])]
         [3, 2]
+        >>> x, y = torch.zeros(3, 2), torch.zeros(3, 4)
+        >>> [len(batch) for batch in inputs_of((x, y), arity=2)]
+        [2]
     """
-    for item in _elements(data):
-        x = item[0] if isinstance(item, tuple | list) and item else item
-        if not isinstance(x, Tensor):
+    for item in _elements(data, arity):
+        x = _inputs(item, arity)
+        if not _is_inputs(x):
+            wanted = "a tensor [N, ...]" if arity == 1 else f"tuples of {arity} tensors [N, ...] or dicts by name"
             raise CalibrationError(
-                f"calibration data must be a tensor [N, ...] or give tensors or (tensor, labels) pairs; "
-                f"found {type(x).__name__}"
+                f"calibration data must be {wanted}, or give such tensors alone or in pairs with labels; "
+                f"found {_told(x)}"
             )
-        if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-            raise CalibrationError("the calibration data hold NaN or infinity: clean or drop those samples")
+        _check(x, "calibration data")
         yield x
 
 
-def pairs_of(data: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+def pairs_of(data: Batches, arity: int = 1) -> Iterator[tuple[Inputs, Tensor]]:
     """Labelled batches of evaluation data.
 
     Args:
         data: One pair ``(x [N, ...], y [N])``, or an iterable of such pairs.
+        arity: How many tensors the model takes.
 
     Yields:
         Pairs ``(x, y)``.
@@ -64,19 +71,25 @@ def pairs_of(data: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         >>> [(len(x), len(y)) for x, y in pairs_of((torch.zeros(130, 2), torch.zeros(130, dtype=torch.long)))]
         [(128, 128), (2, 2)]
     """
-    for item in _elements(data):
+    for item in _elements(data, arity):
+        if arity > 1 and isinstance(item, tuple | list) and len(item) == arity + 1:
+            item = (tuple(item[:-1]), item[-1])
         pair = isinstance(item, tuple | list) and len(item) == 2
-        if not (pair and isinstance(item[0], Tensor) and isinstance(item[1], Tensor)):
+        if not (pair and _is_inputs(item[0]) and isinstance(item[1], Tensor)):
             raise CalibrationError("evaluate= needs (inputs, labels): a pair of tensors or a loader of such pairs")
-        if len(item[0]) != len(item[1]):
-            raise CalibrationError(f"{len(item[0])} inputs come with {len(item[1])} labels; expected as many")
-        if item[0].is_floating_point() and not bool(torch.isfinite(item[0]).all()):
-            raise CalibrationError("the evaluation inputs hold NaN or infinity: clean or drop those samples")
+        _check(item[0], "evaluation inputs")
+        if count(item[0]) != len(item[1]):
+            raise CalibrationError(f"{count(item[0])} inputs come with {len(item[1])} labels; expected as many")
         yield item[0], item[1]
 
 
-def check_shape(x: Tensor, expected: tuple[int, ...], what: str) -> None:
+def check_shape(x: Inputs, expected: Any, what: str) -> None:
     """Refuse a batch whose samples have another shape than those seen before.
+
+    Args:
+        x: A batch.
+        expected: The shape of a sample, in the structure of ``x``.
+        what: Which data they are, for the message.
 
     Raises:
         CalibrationError: Names both shapes.
@@ -90,26 +103,68 @@ def check_shape(x: Tensor, expected: tuple[int, ...], what: str) -> None:
         spikesim.errors.CalibrationError: the calibration data hold a batch of samples of shape (3,), but the first \
 sample has shape (4,): bring all samples to one shape
     """
-    if tuple(x.shape[1:]) != tuple(expected):
+    if sample_shapes(x) != expected:
         raise CalibrationError(
-            f"the {what} data hold a batch of samples of shape {tuple(x.shape[1:])}, but the first sample has shape "
-            f"{tuple(expected)}: bring all samples to one shape"
+            f"the {what} data hold a batch of samples of shape {sample_shapes(x)}, but the first sample has shape "
+            f"{expected}: bring all samples to one shape"
         )
 
 
-def _elements(data: Batches) -> Iterator[Any]:
+def _is_inputs(x: Any) -> bool:
+    """Whether something is a tensor with a batch axis, or a tuple or dict of such tensors."""
+    parts = list(x.values()) if isinstance(x, dict) else list(x) if isinstance(x, tuple | list) else [x]
+    return bool(parts) and all(isinstance(part, Tensor) and part.dim() > 0 for part in parts)
+
+
+def _inputs(item: Any, arity: int) -> Any:
+    """An element without its labels."""
+    if not isinstance(item, tuple | list) or not item:
+        return item
+    if arity == 1 or isinstance(item[0], dict | tuple | list):
+        return item[0]
+    return tuple(item[:-1] if len(item) == arity + 1 and _are_labels(item[-1]) else item)
+
+
+def _check(x: Inputs, what: str) -> None:
+    tensors = tensors_of(x)
+    if any(t.is_floating_point() and not bool(torch.isfinite(t).all()) for t in tensors):
+        raise CalibrationError(f"the {what} hold NaN or infinity: clean or drop those samples")
+    if len({len(t) for t in tensors}) != 1:
+        raise CalibrationError(f"the {what} hold a batch with {' and '.join(str(len(t)) for t in tensors)} samples")
+
+
+def _told(x: Any) -> str:
+    scalar = isinstance(x, Tensor) and x.dim() == 0
+    return "a tensor without a batch axis" if scalar else type(x).__name__
+
+
+def _elements(data: Batches, arity: int) -> Iterator[Any]:
     if isinstance(data, Tensor):
         yield from torch.split(data, _ROWS) if data.dim() else ()
-    elif _is_labelled_pair(data):
-        x, y = data
-        yield from zip(torch.split(x, _ROWS), torch.split(y, _ROWS)) if len(x) == len(y) else iter([(x, y)])
+    elif isinstance(data, dict) and _is_inputs(data):
+        yield from _split(data)
+    elif _is_labelled_pair(data, arity):
+        pair: Any = data
+        x, y = pair
+        yield from zip(_split(x), torch.split(y, _ROWS)) if count(x) == len(y) else iter([(x, y)])
+    elif arity > 1 and isinstance(data, tuple | list) and _is_inputs(data):
+        yield from _split(tuple(data))
     elif isinstance(data, Iterable):
         yield from data
     else:
         raise CalibrationError(f"expected a tensor, a loader or an iterable of batches; given {type(data).__name__}")
 
 
-def _is_labelled_pair(data: Any) -> bool:
-    if not (isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(v, Tensor) for v in data)):
+def _split(x: Inputs) -> Iterator[Any]:
+    return pieces(x, _ROWS) if len({len(t) for t in tensors_of(x)}) == 1 else iter([x])
+
+
+def _are_labels(y: Any) -> bool:
+    return isinstance(y, Tensor) and y.dim() == 1 and not y.is_floating_point()
+
+
+def _is_labelled_pair(data: Any, arity: int) -> bool:
+    if not (isinstance(data, tuple | list) and len(data) == 2 and _is_inputs(data[0])):
         return False
-    return data[1].dim() == 1 and not data[1].is_floating_point()
+    # Two tensors are two inputs where a model takes two.
+    return _are_labels(data[1]) and (arity == 1 or not isinstance(data[0], Tensor))

@@ -7,11 +7,12 @@ labels: so that those which stop there agree with what they would have said afte
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from spikesim.converters.data import Batches, inputs_of
 from spikesim.converters.parallel import ParallelIF
 from spikesim.converters.settling import SettlingNetwork
+from spikesim.converters.signature import names_of
 from spikesim.errors import CalibrationError, ConfigError, ShapeError
 from spikesim.nn import Constant, Mean, Network
 from spikesim.nn.state import NetworkState
@@ -124,11 +125,18 @@ def early_exit(network: Network, calibration: Batches, agreement: float = 0.99) 
     """
     if not 0 < agreement <= 1:
         raise ConfigError(f"agreement is {agreement!r}; expected a share above 0 and at most 1")
+    module = network.module
+    if isinstance(module, fx.GraphModule) and names_of(module.graph):
+        raise ConfigError("an early exit needs a network that takes one tensor [N, ...], and this one takes several")
     margins, agreed = [], []
     for x in inputs_of(calibration):
+        if not isinstance(x, Tensor):
+            raise ConfigError("an early exit needs a network that takes one tensor [N, ...]")
         if len(x) == 0:
             continue
         outputs = network.unread(x)
+        if not isinstance(outputs, Tensor):
+            raise ConfigError("an early exit needs a network with one output [N, classes]")
         means = outputs.cumsum(0) / torch.arange(1, len(outputs) + 1, device=x.device)[:, None, None]
         final = means[-1].argmax(1)
         margins.append(torch.stack([margin_of(step) for step in means]))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from spikesim.converters.flow import Means, quantised_rate
+from spikesim.converters.inputs import Inputs
 
 
 class ErrorParts(BaseModel):
@@ -92,7 +93,7 @@ def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float
     )
 
 
-def preactivations(ann: torch.fx.GraphModule, samples: Tensor, worth: dict[str, Tensor]) -> dict[str, Tensor]:
+def preactivations(ann: torch.fx.GraphModule, samples: Inputs, worth: dict[str, Tensor]) -> dict[str, Tensor]:
     """What each Rectifier of the canonical ANN gets, in thresholds, by node name.
 
     Args:

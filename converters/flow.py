@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.differential import ChangeOf, RateOf
+from spikesim.converters.inputs import Inputs, count
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import TimedBias
 from spikesim.converters.telescoping import TIMED
+from spikesim.neurons import DifferentialIF
 from spikesim.nn import Network
 
 
@@ -31,7 +34,7 @@ class RateFlow(fx.Interpreter):
         >>> from spikesim.converters import convert
         >>> from spikesim.converters.flow import RateFlow
         >>> x = torch.tensor([[0.0, 1.0], [2.0, 0.5]])
-        >>> network, _ = convert(nn.Sequential(nn.ReLU()), x, timesteps=4, threshold="max", calibrate_bias=False)
+        >>> network, _ = convert(nn.Sequential(nn.ReLU()), x, timesteps=4, threshold="max", calibrate=())
         >>> RateFlow(network.module, lambda name, current: current.clamp(0, 1)).run(torch.tensor([[9.0, -1]])).tolist()
         [[2.0, 0.0]]
     """
@@ -43,7 +46,7 @@ class RateFlow(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         """One node."""
         module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
-        if isinstance(module, (*CONVERTED, RunningSum, Difference, TimedBias, *TIMED)):
+        if isinstance(module, (*CONVERTED, *TIMED, RunningSum, Difference, TimedBias, ChangeOf, RateOf)):
             (x,), _ = self.fetch_args_kwargs_from_env(n)
             if isinstance(module, CONVERTED):
                 return self._neuron(n.name, x)
@@ -84,8 +87,31 @@ def tally_range(neuron: nn.Module, most: float) -> tuple[float, float]:
         >>> tally_range(IF(), 4.0), tally_range(TallyIF(high=6.0, low=-6.0), 4.0)
         ((0.0, 4.0), (-6.0, 6.0))
     """
+    if isinstance(neuron, DifferentialIF) and neuron.signed:
+        return -most, most
     low = float(torch.as_tensor(getattr(neuron, "low", 0.0)))
     return (low, float(torch.as_tensor(neuron.high))) if low < 0 else (0.0, most)
+
+
+def even_rate(neuron: nn.Module, current: Tensor, timesteps: int, most: float) -> Tensor:
+    """The :func:`quantised_rate` of one neuron of a converted network, within its own range.
+
+    Args:
+        neuron: Of a converted network.
+        current: Its mean current in thresholds.
+        timesteps: T.
+        most: Largest tally of those that stand for a ReLU.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.flow import even_rate
+        >>> from spikesim.neurons import IF, TallyIF
+        >>> x = torch.tensor([-1.0, 0.3])
+        >>> even_rate(IF(), x, 4, 4.0).tolist(), even_rate(TallyIF(high=6.0, low=-6.0), x, 4, 4.0).tolist()
+        ([0.0, 0.25], [-1.0, 0.25])
+    """
+    least, high = tally_range(neuron, most)
+    return quantised_rate(current, timesteps, high, least)
 
 
 class Means(NamedTuple):
@@ -105,7 +131,7 @@ class Means(NamedTuple):
 
 
 @torch.no_grad()
-def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int = 0) -> tuple[dict[str, Means], Tensor]:
+def measured_means(network: Network, samples: Inputs, timesteps: int, wait: int = 0) -> tuple[dict[str, Means], Any]:
     """Run a converted network and keep what its neuron layers got and gave, by node name; and its output.
 
     Args:
@@ -120,7 +146,7 @@ def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int 
         >>> from spikesim.converters import convert
         >>> from spikesim.converters.flow import measured_means
         >>> x = torch.full((2, 3), 0.5)
-        >>> network, _ = convert(nn.Sequential(nn.ReLU()), x, timesteps=4, threshold="max", calibrate_bias=False)
+        >>> network, _ = convert(nn.Sequential(nn.ReLU()), x, timesteps=4, threshold="max", calibrate=())
         >>> measured_means(network, x, 4)[0]["relu_0"].spikes
         12.0
     """
@@ -130,12 +156,12 @@ def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int 
         def hook(module: nn.Module, given: tuple[Tensor], sent: Tensor) -> None:
             inner: Any = module[0] if isinstance(module, nn.Sequential) else module
             steps = inner.timesteps or 1
-            current = given[0]
+            current, changes = given[0], isinstance(module, DifferentialIF)
             constant = current.shape[0] * steps == sent.shape[0] and steps > 1
-            current = current * (steps - wait) if constant else _over_time(current, steps, wait)
+            current = current * (steps - wait) if constant else _over_time(current, steps, wait, changes)
             found = [
                 current,
-                _over_time(sent, steps, wait),
+                _over_time(sent, steps, wait, changes),
                 float(sent.count_nonzero()),
                 float(sent.abs().sum(dtype=torch.float64)),
                 steps,
@@ -157,9 +183,14 @@ def measured_means(network: Network, samples: Tensor, timesteps: int, wait: int 
     found = {}
     for name, (current, rate, events, spikes, steps) in sums.items():
         places = rate.numel() * steps
-        found[name] = Means(current / timesteps, rate / timesteps, events / places, spikes / len(samples))
+        found[name] = Means(current / timesteps, rate / timesteps, events / places, spikes / count(samples))
     return found, output
 
 
-def _over_time(rows: Tensor, steps: int, wait: int) -> Tensor:
-    return rows.reshape(steps, -1, *rows.shape[1:])[wait:].sum(0)
+def _over_time(rows: Tensor, steps: int, wait: int, changes: bool = False) -> Tensor:
+    """The sum of ``[T*N, ...]`` over the steps that count; of changes, T times the rate that they end at."""
+    unfolded = rows.reshape(steps, -1, *rows.shape[1:])[wait:]
+    if not changes:
+        return unfolded.sum(0)
+    share = steps / torch.arange(1, steps + 1, dtype=rows.dtype, device=rows.device)
+    return torch.einsum("t,t...->...", share, unfolded)

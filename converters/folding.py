@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from spikesim.converters.canonical import canonicalise
+from spikesim.converters.entrance import unwrapped
 from spikesim.converters.hidden import hidden_effects
+from spikesim.converters.inputs import Inputs, each, pieces, tensors_of
 from spikesim.converters.rectifier import Rectifier
+from spikesim.converters.signature import Signature
 from spikesim.converters.trace import own_randomness
 from spikesim.errors import ConversionError
 
@@ -19,15 +21,16 @@ TOLERANCE = 1e-3  # relative; float32 nets of a hundred layers stay below 1e-5
 _ROWS = 32
 
 
-def folded(model: nn.Module, example: Tensor) -> nn.Module:
+def folded(model: nn.Module, example: Inputs) -> nn.Module:
     """The same ANN in eval mode with every batch-norm folded into weights; a copy, the model stays as it is.
 
     A deployed ANN runs without batch-norms, so that energy should be compared with this form. Operations that
     conversion refuses (GELU, softmax) stay as they are, unless they hide what the model computes.
 
     Args:
-        model: A module that takes one tensor ``[N, ...]`` and returns one.
-        example: Inputs ``[N, ...]`` with at least one sample; outputs are compared on all of them.
+        model: A module that takes tensors ``[N, ...]`` and returns tensors.
+        example: Inputs ``[N, ...]`` with at least one sample, a tuple or a dict by name for several; outputs are
+            compared on all of them.
 
     Returns:
         A module that computes what the model computes in eval mode, and holds no batch-norm.
@@ -44,6 +47,7 @@ def folded(model: nn.Module, example: Tensor) -> nn.Module:
         >>> [type(layer).__name__ for layer in folded(ann, torch.rand(2, 1, 8, 8)).children()]
         ['Conv2d', 'ReLU', 'Flatten', 'Linear']
     """
+    model = unwrapped(model)
     hidden = hidden_effects(model)
     if hidden:
         raise ConversionError("; ".join(f"'{name}' ({kind}): {why}" for name, kind, why in hidden))
@@ -60,7 +64,7 @@ def folded(model: nn.Module, example: Tensor) -> nn.Module:
 
 
 @torch.no_grad()
-def folding_error(model: nn.Module, ann: fx.GraphModule, samples: Tensor) -> float:
+def folding_error(model: nn.Module, ann: fx.GraphModule, samples: Inputs) -> float:
     """Largest difference between a model in eval mode and its rewritten form, relative to the largest output.
 
     Args:
@@ -84,24 +88,30 @@ def folding_error(model: nn.Module, ann: fx.GraphModule, samples: Tensor) -> flo
         0.0
     """
     runner = copy.deepcopy(model).eval()
-    worst, largest = 0.0, 0.0
-    for rows in torch.split(samples, _ROWS):
-        with own_randomness(rows):
+    signature, sizes = Signature.of(runner, samples), dict[int, tuple[float, float]]()
+    for rows in pieces(samples, _ROWS):
+        with own_randomness(tensors_of(rows)[0]):
             torch.rand(1)  # another random state than tracing saw, so that random forwards show
-            expected: Any = runner(rows.clone())
-        if not bool(torch.isfinite(expected).all()):
+            expected = tensors_of(signature.call(runner, each(Tensor.clone, rows)))
+        if not all(bool(torch.isfinite(y).all()) for y in expected):
             return float("nan")
-        found: Tensor = ann(rows.clone())
-        if found.shape != expected.shape:
+        found = tensors_of(ann(each(Tensor.clone, rows)))
+        if [y.shape for y in found] != [y.shape for y in expected]:
+            given, wanted = ([tuple(y.shape) for y in outputs] for outputs in (found, expected))
             raise ConversionError(
-                f"the folded network gives {tuple(found.shape)} where the model gives {tuple(expected.shape)}, so "
-                "that a branch on the shape of the input is likely: write the forward without it"
+                f"the folded network gives {', '.join(map(str, given))} where the model gives "
+                f"{', '.join(map(str, wanted))}, so that a branch on the shape of the input is likely: write the "
+                "forward without it"
             )
-        difference = (found - expected).abs().max().item()
-        worst = difference if difference != difference else max(worst, difference)
-        largest = max(largest, expected.abs().max().item())
-    error = worst / max(largest, 1e-12)
-    if not error < TOLERANCE:
+        for place, (y, wanted_y) in enumerate(zip(found, expected)):
+            worst, largest = sizes.get(place, (0.0, 0.0))
+            difference = (y - wanted_y).abs().max().item()
+            worst = difference if difference != difference else max(worst, difference)
+            sizes[place] = worst, max(largest, wanted_y.abs().max().item())
+    # Each output by its own size: a small one is no less right than a large one.
+    errors = [worst / max(largest, 1e-12) for worst, largest in sizes.values()]
+    error = max(errors, default=0.0)
+    if not all(e < TOLERANCE for e in errors):
         raise ConversionError(
             f"the folded network differs from the model by {error:.2g} of its largest output, so that a forward with "
             "hidden effects (random values, in-place writes, hooks) is likely: write it without them"

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from spikesim.converters.flow import Means, RateFlow
+from spikesim.converters.inputs import Inputs
 from spikesim.errors import ConversionError
 from spikesim.nn import Network
 
@@ -22,7 +23,7 @@ TOLERANCE = 1e-3
 
 
 @torch.no_grad()
-def identity_error(network: Network, means: dict[str, Means], samples: Tensor) -> dict[str, float]:
+def identity_error(network: Network, means: dict[str, Means], samples: Inputs) -> dict[str, float]:
     """How far each layer's mean current is from what the rates before it say.
 
     Args:

@@ -2,54 +2,49 @@
 
 from __future__ import annotations
 
-from torch import Tensor, fx
+from torch import Tensor
 
 from spikesim.converters.error_parts import error_parts, preactivations
 from spikesim.converters.flow import measured_means, tally_range
 from spikesim.converters.identity import identity_error
+from spikesim.converters.inputs import Inputs
 from spikesim.converters.observe import Observation
+from spikesim.converters.prefix import Task
 from spikesim.converters.ranges import cap_of
 from spikesim.converters.report import LayerReport
 from spikesim.nn import Network
 
 
 def layer_reports(
-    ann: fx.GraphModule,
     network: Network,
     seen: Observation,
-    few: Tensor,
+    few: Inputs,
     ranges: dict[str, Tensor],
-    worth: dict[str, Tensor],
+    task: Task,
     shifts: dict[str, float],
-    timesteps: int,
-    most: float,
-    wait: int = 0,
 ) -> list[LayerReport]:
     """One report for each neuron layer, in the order of the graph, after a check of the rate identity.
 
     Args:
-        ann: Canonical graph.
         network: The converted network.
         seen: What was observed of the ANN.
         few: Inputs to measure on, ``[N, ...]``.
         ranges: Of the activations, by node name.
-        worth: What a spike is worth, by node name.
+        task: What was calibrated.
         shifts: Of the biases, by node name.
-        timesteps: T.
-        most: Largest tally.
-        wait: Steps before the T that count.
 
     Raises:
         ConversionError: A layer breaks the identity.
     """
-    means, _ = measured_means(network, few, timesteps, wait)
-    identity, wanted = identity_error(network, means, few), preactivations(ann, few, worth)
+    ann, timesteps = task.ann, task.timesteps
+    means, _ = measured_means(network, few, timesteps, task.wait)
+    identity, wanted = identity_error(network, means, few), preactivations(ann, few, task.worth)
     layers = []
     for node in ann.graph.nodes:
         if node.name not in ranges:
             continue
         neuron = network.module.get_submodule(str(node.target))
-        least, high = tally_range(neuron, most)
+        least, high = tally_range(neuron, task.most)
         histogram, values = seen.histograms[node.name], ranges[node.name]
         zero = histogram.zeros.sum().item() / histogram.total.sum().item()
         layers.append(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, fx
 
 from spikesim.converters.data import Batches, check_shape, pairs_of
+from spikesim.converters.inputs import as_given, count
 from spikesim.converters.report import Accuracy
 from spikesim.converters.settling import SettlingNetwork
 from spikesim.errors import CalibrationError
@@ -38,13 +39,22 @@ def accuracy_over_time(ann: fx.GraphModule, network: Network, data: Batches, lik
         (1.0, 4)
     """
     right_ann, right_snn, samples, right_settled = 0, torch.zeros(0), 0, 0.0
-    expected = next(node.meta["shape"] for node in ann.graph.nodes if node.op == "placeholder")
-    for raw, labels in pairs_of(data):
-        x, y = raw.to(like), labels.to(like.device)
-        if len(x) == 0:
+    expected = tuple(node.meta["shape"] for node in ann.graph.nodes if node.op == "placeholder")
+    for raw, labels in pairs_of(data, len(expected)):
+        x, y = as_given(raw, like), labels.to(like.device)
+        if count(x) == 0:
             continue
-        check_shape(x, expected, "evaluation")
+        flat = tuple(ann.graph.process_inputs(x))
+        if len(flat) == 1:
+            check_shape(flat[0], expected[0], "evaluation")
+        else:
+            check_shape(flat, expected, "evaluation")
         scores = ann(x)
+        if not isinstance(scores, Tensor):
+            raise CalibrationError(
+                f"evaluate= measures accuracy of one output [N, classes], and the model gives a "
+                f"{type(scores).__name__}: leave it out, and compare network(x) with the labels by hand"
+            )
         if scores.dim() != 2 or y.dim() != 1:
             raise CalibrationError(
                 f"evaluate= measures accuracy of outputs [N, classes] with labels [N]; the model gives "

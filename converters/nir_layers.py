@@ -15,7 +15,7 @@ from spikesim.converters.nir_read import said_by
 from spikesim.errors import ConversionError
 
 _HINTS = {
-    "batchnorm": "fold it into the layer before it with spikesim.models.fold_batchnorm(model, example)",
+    "batchnorm": "fold it into the layer before it with spikesim.converters.fold_batchnorm(model, example)",
     "maxpool": "use nn.AvgPool2d, or nn.AvgPool2d(k, divisor_override=1) for a sum",
     "adaptive": "use nn.AvgPool2d with the kernel size that it comes to",
     "cat": "NIR has sums and no concatenations: give each part a layer of its own and add the results",

@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 
 from spikesim.converters.data import Batches, check_shape, inputs_of
 from spikesim.converters.histogram import Histogram
+from spikesim.converters.inputs import Inputs, as_given, count, first, joined, sample_shapes, tensors_of
 from spikesim.converters.rectifier import Rectifier
 from spikesim.errors import CalibrationError
 
@@ -33,7 +34,7 @@ class Observation:
 
     histograms: dict[str, Histogram]
     samples: int
-    kept: Tensor
+    kept: Inputs
 
 
 def check_weights(model: nn.Module) -> None:
@@ -64,7 +65,7 @@ load a sound checkpoint, or train again with a lower learning rate
         )
 
 
-def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Observation:
+def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor, arity: int = 1) -> Observation:
     """Run the canonical ANN once over ``data`` and count the activations of every Rectifier.
 
     Args:
@@ -72,6 +73,7 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Ob
         data: Calibration data, see :func:`spikesim.converters.data.inputs_of`; read once, a generator will do.
         keep: How many samples to hand back.
         like: Gives dtype and device of the inputs.
+        arity: How many tensors the model takes.
 
     Returns:
         Histograms per Rectifier and the kept samples.
@@ -95,24 +97,24 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Ob
         if node.op == "call_module" and isinstance(graph.get_submodule(node.target), Rectifier):
             handles.append(graph.get_submodule(node.target).register_forward_hook(_count(node.name, histograms)))
     samples, largest = 0, 0.0
-    kept: list[Tensor] = []
+    kept: list[Any] = []
     try:
         with torch.no_grad():
-            for raw in inputs_of(data):
-                x = raw.to(like)
-                if len(x) == 0:
+            for raw in inputs_of(data, arity):
+                x = as_given(raw, like)
+                if count(x) == 0:
                     continue
                 if kept:
-                    check_shape(x, tuple(kept[0].shape[1:]), "calibration")
-                if not bool(torch.isfinite(graph(x)).all()):
+                    check_shape(x, sample_shapes(kept[0]), "calibration")
+                if not all(bool(torch.isfinite(y).all()) for y in tensors_of(graph(x))):
                     raise CalibrationError(
                         "the output layer gives NaN or infinity on the calibration data; check the weights and the "
                         "scale of the data"
                     )
                 if samples < keep:
-                    kept.append(x[: keep - samples])
-                samples += len(x)
-                largest = max(largest, x.abs().max().item())
+                    kept.append(first(x, keep - samples))
+                samples += count(x)
+                largest = max(largest, *(t.abs().max().item() for t in tensors_of(x)))
     finally:
         for handle in handles:
             handle.remove()
@@ -128,7 +130,7 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor) -> Ob
             f"no activation is above zero in {', '.join(repr(s) for s in silent)} on all {samples} calibration "
             "samples, so that no threshold can be set: calibrate with typical inputs, or look for a dead layer"
         )
-    return Observation(histograms, samples, torch.cat(kept))
+    return Observation(histograms, samples, joined(kept))
 
 
 def _count(name: str, histograms: dict[str, Histogram]) -> Callable[[nn.Module, Any, Tensor], None]:

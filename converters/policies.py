@@ -17,16 +17,21 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from spikesim.converters.offset import OffsetIF
 from spikesim.converters.parallel import ParallelIF
 from spikesim.converters.residual import ResidualIF
 from spikesim.errors import ConfigError
-from spikesim.neurons import IF, STBIF, BurstIF, TallyIF
+from spikesim.neurons import IF, STBIF, BurstIF, DifferentialIF, TallyIF
 
 UNBOUNDED = 2.0**24
 """A tally that is never reached: whole numbers in float32 end here."""
 
-CONVERTED = (IF, STBIF, BurstIF, TallyIF, ParallelIF, ResidualIF)
+CONVERTED = (IF, STBIF, BurstIF, TallyIF, DifferentialIF, ParallelIF, ResidualIF, OffsetIF)
 """Neurons that a converted network may hold."""
+
+
+def _none(timesteps: int) -> int:
+    return 0
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ class NeuronPolicy:
         settles: whether it takes spikes back until its tally is right, as ``exact=True`` needs.
         wait: steps before the T that count.
         signed: makes a neuron that sends as many levels of either sign, where there is one.
+        even: whether its tally follows from the mean of its input, whenever that comes.
+        starts: whether it has a potential before the first step that may be set.
+        coding: what spikes say: "rate", or "change", of a rate that their reader holds.
+        delay: steps for which every layer but the first holds back its input, in T steps.
 
     Example:
         >>> import torch
@@ -62,6 +71,10 @@ class NeuronPolicy:
     settles: bool = False
     wait: int = 0
     signed: Callable[[int], nn.Module] | None = None
+    even: bool = False
+    starts: bool = True
+    coding: Literal["rate", "change"] = "rate"
+    delay: Callable[[int], int] = _none
 
     def tally(self, timesteps: int) -> int:
         """The most that a neuron can send in T steps, less what it takes back."""
@@ -153,12 +166,36 @@ def _several(bits: int = 4) -> NeuronPolicy:
 
 def _parallel() -> NeuronPolicy:
     about = "waits for all steps, then sends as many spikes as the sum holds, last (Hao et al., ICML 2025)"
-    return NeuronPolicy("parallel", about, ParallelIF, _binary)
+    return NeuronPolicy("parallel", about, ParallelIF, _binary, even=True, starts=False, delay=_binary)
 
 
 def _srp(wait: int = 4) -> NeuronPolicy:
     about = f"listens for {wait} steps, then those that overdid it are silent (SRP, Hao et al., AAAI 2023)"
-    return NeuronPolicy(f"srp({wait})", about, lambda t: ResidualIF(wait=wait), _binary, wait=wait)
+    name = f"srp({wait})"
+    return NeuronPolicy(name, about, lambda t: ResidualIF(wait=wait), _binary, wait=wait, starts=False)
+
+
+def _cos(steps: int = 4) -> NeuronPolicy:
+    about = f"goes through its first {steps} steps twice, to take back or add a spike (COS, Hao et al., ICLR 2023)"
+    return NeuronPolicy(
+        f"cos({steps})", about, lambda t: OffsetIF(steps), _binary, starts=False, delay=lambda t: min(steps, t)
+    )
+
+
+def _differential(rungs: int = 4) -> NeuronPolicy:
+    about = f"{rungs} thresholds in powers of two, whose spikes change a rate that is held (DCGS, Huang et al., 2025)"
+    most = 2 ** (rungs - 1)
+    name = f"differential({rungs})"
+    return NeuronPolicy(
+        name,
+        about,
+        lambda t: DifferentialIF(rungs=rungs),
+        lambda t: most * t,
+        most,
+        starts=False,
+        coding="change",
+        signed=lambda t: DifferentialIF(rungs=rungs, signed=True),
+    )
 
 
 _POLICIES: dict[str, Callable[..., NeuronPolicy]] = {
@@ -170,6 +207,8 @@ _POLICIES: dict[str, Callable[..., NeuronPolicy]] = {
     "multi_threshold": _several,
     "parallel": _parallel,
     "srp": _srp,
+    "cos": _cos,
+    "differential": _differential,
 }
 
 
@@ -189,7 +228,7 @@ def signed_policy(policy: NeuronPolicy | None) -> NeuronPolicy:
     return replace(chosen, name=f"signed {chosen.name}", build=make)
 
 
-_LARGEST = {"multi_threshold": 10}
+_LARGEST = {"multi_threshold": 10, "differential": 10}
 POLICIES = tuple(_POLICIES)
 """Names of the policies."""
 
@@ -199,8 +238,8 @@ def neuron_policy(spec: str | NeuronPolicy) -> NeuronPolicy:
 
     Args:
         spec: ``"if"``, ``"signed_if"``, ``"st_bif"`` (as many levels as steps) or ``"st_bif(8)"``, ``"burst(5)"``,
-            ``"group(4)"``, ``"multi_threshold(4)"``, ``"parallel"``, ``"srp(4)"``; a number may be left out. Or a
-            policy.
+            ``"group(4)"``, ``"multi_threshold(4)"``, ``"parallel"``, ``"srp(4)"``, ``"cos(4)"``,
+            ``"differential(4)"``; a number may be left out. Or a policy.
 
     Raises:
         ConfigError: there is no such policy, or the number makes no sense.

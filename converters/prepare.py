@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,8 +12,11 @@ from torch import Tensor, fx, nn
 
 from spikesim.converters.audit import Audit, audited
 from spikesim.converters.data import Batches, inputs_of
+from spikesim.converters.entrance import unwrapped
 from spikesim.converters.folding import folding_error
+from spikesim.converters.inputs import Inputs, as_given, count, first, tensors_of
 from spikesim.converters.observe import Observation, check_weights, observe
+from spikesim.converters.signature import arity
 from spikesim.errors import CalibrationError, ConversionError
 
 _LIVE_VALUES = 2**26
@@ -26,7 +29,7 @@ class Prepared:
     Args:
         name: Class name of the model.
         ann: Canonical graph.
-        example: One input ``[1, ...]``.
+        example: One sample ``[1, ...]``.
         like: Gives dtype and device of inputs: those of the weights, or int64 for numbers of tokens.
         seen: Histograms and kept samples.
         audit: Verdict on each operation.
@@ -42,24 +45,26 @@ class Prepared:
 
     name: str
     ann: fx.GraphModule
-    example: Tensor
+    example: Inputs
     like: Tensor
     seen: Observation
     audit: Audit
     folding_error: float
 
-    def samples(self, timesteps: int) -> Tensor:
+    def samples(self, timesteps: int) -> Inputs:
         """As many of the kept samples as can be run over T steps at once."""
-        return self.seen.kept[: _how_many(self.ann, timesteps, len(self.seen.kept))]
+        kept = self.seen.kept
+        return first(kept, _how_many(self.ann, timesteps, count(kept)))
 
 
-def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> Prepared:
+def prepare(model: nn.Module, calibration: Batches, samples: int = 256, allow_analog: Collection[str] = ()) -> Prepared:
     """Trace, canonicalise, check and observe a model, once.
 
     Args:
         model: See :func:`~spikesim.converters.convert`.
         calibration: Typical inputs; read once.
-        bias_samples: Largest number of samples that are kept.
+        samples: Largest number of samples that are kept.
+        allow_analog: Operations that stay what they are, see :func:`spikesim.converters.audit`.
 
     Raises:
         ConversionError: Operations cannot be converted; all are named.
@@ -68,14 +73,16 @@ def prepare(model: nn.Module, calibration: Batches, bias_samples: int = 256) -> 
     Example:
         See :class:`Prepared`.
     """
+    model = unwrapped(model)
     check_weights(model)
-    example, data, like = _first(calibration, model)
-    found, canonical = audited(model, example)
+    takes = arity(model)
+    example, data, like = _first(calibration, model, takes)
+    found, canonical = audited(model, example, allow_analog)
     if canonical is None or not found.convertible:
         raise ConversionError(found.refusal())
     ann = canonical.graph
     folding_error(model, ann, example)  # before the data are read
-    seen = observe(ann, data, _how_many(ann, 1, bias_samples), like)
+    seen = observe(ann, data, _how_many(ann, 1, samples), like, takes)
     return Prepared(type(model).__name__, ann, example, like, seen, found, folding_error(model, ann, seen.kept))
 
 
@@ -88,14 +95,15 @@ def _like(model: nn.Module) -> Tensor:
     return weight.detach().new_empty(0)
 
 
-def _first(calibration: Batches, model: nn.Module) -> tuple[Tensor, Iterator[Tensor], Tensor]:
+def _first(calibration: Batches, model: nn.Module, takes: int) -> tuple[Inputs, Iterator[Inputs], Tensor]:
     """The first sample, an iterator that still gives everything, and what inputs are like."""
-    like, batches = _like(model), inputs_of(calibration)
+    like, batches = _like(model), inputs_of(calibration, takes)
+    looks_up = any(isinstance(module, nn.Embedding) for module in model.modules())
     for batch in batches:
-        if len(batch):
-            if batch.dtype in (torch.int32, torch.int64) and any(isinstance(m, nn.Embedding) for m in model.modules()):
+        if count(batch):
+            if looks_up and any(t.dtype in (torch.int32, torch.int64) for t in tensors_of(batch)):
                 like = like.long()
-            return batch[:1].to(like), itertools.chain([batch], batches), like
+            return as_given(first(batch, 1), like), itertools.chain([batch], batches), like
     raise CalibrationError("the calibration data hold no sample: give some tens of typical inputs, no labels")
 
 

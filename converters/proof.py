@@ -9,7 +9,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
-from spikesim.converters.analog import ANALOG
+from spikesim.converters.analog import ANALOG, Kept
+from spikesim.converters.differential import ChangeOf, RateOf
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
 from spikesim.converters.movements import MOVES
@@ -18,10 +19,10 @@ from spikesim.converters.rules_resize import RESIZES
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import TimedBias
 from spikesim.converters.telescoping import TIMED
-from spikesim.dynamics import Neuron
 from spikesim.errors import ConversionError
 
-_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, RunningSum, Difference, TimedBias, *MOVES, *TIMED)
+_OVER_TIME = (RunningSum, Difference, TimedBias, *TIMED, ChangeOf, RateOf)
+_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, *MOVES, *_OVER_TIME)
 
 
 class Proof(BaseModel):
@@ -31,9 +32,9 @@ class Proof(BaseModel):
         spiking_layers: Neuron layers, each of the spike type that its report names.
         linear: Linear nodes by kind: layers, mean pools, reshapes, sums, concatenations, sums over time.
         max_pools: Names of max-pools; they compare currents and are no activation function.
-        analog_nonlinearities: Activation functions that are left: always empty, or the proof fails. Max-pools,
+        analog_nonlinearities: What stays analog, on running means: the functions of transformers (norms, softmax,
+            GELU, products of activations) and what ``allow_analog`` names; with any other the proof fails. Max-pools,
             which are not linear either, are listed above.
-        analog: Functions that stay analog, on running means: norms, softmax, GELU, products of activations.
 
     Example:
         >>> from spikesim.converters.proof import Proof
@@ -47,7 +48,6 @@ class Proof(BaseModel):
     linear: dict[str, int]
     max_pools: list[str]
     analog_nonlinearities: list[str]
-    analog: list[str] = []
 
 
 def prove(graph: fx.GraphModule) -> Proof:
@@ -74,7 +74,7 @@ def prove(graph: fx.GraphModule) -> Proof:
         spikesim.errors.ConversionError: analog nonlinearities are left in the converted graph: 'tanh_1' (Tanh)
     """
     linear: Counter[str] = Counter()
-    pools, others, analog, neurons = [], [], [], 0
+    pools, others, kept, neurons = [], [], [], 0
     for node in graph.graph.nodes:
         if node.op in ("placeholder", "output"):
             continue
@@ -84,7 +84,7 @@ def prove(graph: fx.GraphModule) -> Proof:
         elif isinstance(module, ALL_MAX):
             pools.append(node.name)
         elif isinstance(module, ANALOG):
-            analog.append(f"{node.name} ({type(module).__name__})")
+            kept.append(f"{node.name} ({module.label if isinstance(module, Kept) else type(module).__name__})")
         elif isinstance(module, _LINEAR):
             linear[type(module).__name__] += 1
         elif node.op == "call_function" and node.target in (operator.add, torch.cat):
@@ -96,29 +96,30 @@ def prove(graph: fx.GraphModule) -> Proof:
         raise ConversionError(f"analog nonlinearities are left in the converted graph: {', '.join(others)}")
     if neurons == 0:
         raise ConversionError("the model has no ReLU, so that there is nothing to convert: it is linear throughout")
-    return Proof(
-        spiking_layers=neurons, linear=dict(linear), max_pools=pools, analog_nonlinearities=others, analog=analog
-    )
+    return Proof(spiking_layers=neurons, linear=dict(linear), max_pools=pools, analog_nonlinearities=kept)
 
 
 def mixes_time(graph: fx.GraphModule) -> bool:
-    """Whether a value that is constant in time meets one that is not, in a sum or a concatenation.
+    """Whether a value that is constant in time meets one that is not, in a sum or a concatenation, or is an output.
 
     Then the layers before the first neuron cannot be run once on ``[N, ...]`` (``Constant(hoist=True)``).
 
     Example:
         >>> import torch
-        >>> from torch import nn
+        >>> from torch import fx, nn
         >>> from spikesim.converters.proof import mixes_time
-        >>> from spikesim.converters.trace import trace
-        >>> mixes_time(trace(nn.Sequential(nn.Linear(2, 2), nn.ReLU())))
-        False
+        >>> from spikesim.neurons import IF
+        >>> graph = fx.Graph()
+        >>> x = graph.placeholder("x")
+        >>> _ = graph.output(graph.call_function(torch.add, (graph.call_module("0", (x,)), x)))
+        >>> mixes_time(fx.GraphModule(nn.Sequential(IF()), graph))  # a residual around the first neuron
+        True
     """
     moving: dict[fx.Node, bool] = {}
     for node in graph.graph.nodes:
         sources = [moving[source] for source in node.all_input_nodes]
-        if any(sources) and not all(sources):
+        if (any(sources) and not all(sources)) or (node.op == "output" and not all(sources)):
             return True
-        neuron = node.op == "call_module" and isinstance(graph.get_submodule(str(node.target)), Neuron)
-        moving[node] = neuron or any(sources)
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        moving[node] = isinstance(module, (*CONVERTED, *_OVER_TIME)) or any(sources)
     return False

@@ -97,10 +97,11 @@ class ConversionReport(BaseModel):
         model: Class name of the ANN.
         timesteps: T.
         wait: Steps before the T that count (SRP).
+        delay: Steps for which every layer but the first holds back its input (parallel, COS).
         neuron: Policy, see :func:`spikesim.converters.neuron_policy`.
         threshold: Threshold rule.
         granularity: One threshold per channel or per layer.
-        bias_calibration: "none", or the method with the number of samples.
+        calibration: "none", or the stages with the number of samples.
         output_bias_shift: Mean absolute correction of the output, in its own unit; None if not corrected.
         calibration_samples: Samples observed.
         folding_error: Largest difference between the ANN and its folded form, relative to the largest output.
@@ -124,10 +125,11 @@ class ConversionReport(BaseModel):
     model: str
     timesteps: int
     wait: int
+    delay: int
     neuron: str
     threshold: str
     granularity: Literal["channel", "layer"]
-    bias_calibration: str
+    calibration: str
     output_bias_shift: float | None
     calibration_samples: int
     folding_error: float
@@ -194,22 +196,19 @@ class ConversionReport(BaseModel):
             table.add_row(escape(layer.name), shape, thresholds, str(layer.dead_channels), rate, spikes, *error)
         count = len(self.proof.max_pools)
         table.caption = (
-            f"bias calibration: {self.bias_calibration}. {self.analog_line()} "
+            f"calibration: {self.calibration}. {self._left()} "
             f"{count} max-pool{'s' * (count != 1)} {'act' if count != 1 else 'acts'} on currents or their running sums"
             f"{': ' * bool(count)}{', '.join(self.proof.max_pools)}. {self.advice()}"
         )
         return table
 
-    def analog_line(self) -> str:
-        """What stays analog beside the neurons."""
-        found = self.proof.analog
-        if not found:
+    def _left(self) -> str:
+        """What is analog beside currents."""
+        kept = self.proof.analog_nonlinearities
+        if not kept:
             return "No activation function is left beside the neurons;"
-        few = ", ".join(found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
-        return (
-            f"{len(found)} function{'s stay' if len(found) != 1 else ' stays'} analog, on running means, and must be "
-            f"priced as multiply-accumulates: {few};"
-        )
+        few = ", ".join(kept[:6]) + (f" and {len(kept) - 6} more" if len(kept) > 6 else "")
+        return f"ANALOG, on running means, and priced as such: {few}; no other activation function is left;"
 
     def advice(self) -> str:
         """The layer that adds most to the error, what kind of error it is, and what to try."""
@@ -225,10 +224,11 @@ class ConversionReport(BaseModel):
     def latency(self) -> int:
         """Steps from the first to the last: T, what comes before it, and what it takes to settle.
 
-        One step passes all layers; a parallel neuron, which has to know all of its input first, makes it T a layer.
+        One step passes all layers; neurons that have to know some steps of their input first, as parallel ones all
+        of them, hold up every layer but the first, whose input is constant.
         """
-        layers = self.spiking_layers if "parallel" in self.neuron else 1
-        return self.wait + layers * self.timesteps + (self.certificate.drained if self.certificate else 0)
+        held = self.delay * (self.spiking_layers - 1)
+        return self.wait + self.timesteps + held + (self.certificate.drained if self.certificate else 0)
 
     def certificate_line(self) -> str | None:
         """What the certificate says, in a sentence; None without one."""

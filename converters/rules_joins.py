@@ -52,6 +52,9 @@ def arithmetic(bench: Workbench, node: fx.Node) -> None:
     if gain is None or shape is None or not 1 <= len(shape) <= 4:
         return refuse(bench, node, name, f"a number divided by a tensor, or '{name}', is not linear")
     node.args = (tensors[0],)
+    if gain == 1 and shift == 0:
+        bench.note(node, Verdict.EXACT, "nothing, removed")
+        return bench.remove(node)
     ones = torch.ones(shape[0])
     like = next(bench.root.parameters(), ones)
     bench.become(node, *diagonal(ones * gain, ones * shift if shift else None, shape, like))

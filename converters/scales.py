@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.analog import ANALOG
+from spikesim.converters.inputs import Inputs, tensors_of
 from spikesim.converters.linear import LINEAR, diagonal, out_channels, rescale
 from spikesim.converters.maxpool import run_max_pools
 from spikesim.converters.movements import LINEAR_MOVES, MOVES
@@ -31,7 +32,7 @@ from spikesim.converters.workbench import Workbench
 
 def fold_scales(
     graph: fx.GraphModule,
-    example: Tensor,
+    example: Inputs,
     theta: dict[str, Tensor],
     build: Callable[[], nn.Module] = half_threshold_if,
     build_signed: Callable[[], nn.Module] | None = None,
@@ -61,23 +62,22 @@ def fold_scales(
         0.75
     """
     bench = Workbench(graph, example)
-    like = next(iter(bench.root.parameters()), example)
+    like = next(iter(bench.root.parameters()), tensors_of(example)[0])
     wanted = _wanted_units(bench, theta)
     units: dict[fx.Node, Tensor] = {}
     for node in list(bench.graph.nodes):
         module = bench.module(node)
         sources = list(node.all_input_nodes)
+        no_current = node.op == "output" or isinstance(module, (*ANALOG, *MOVES))
+        if no_current and not _hands_on(module, units[sources[0]]):  # it has the ANN's scale
+            for source in sources:
+                _convert(bench, node, source, units[source], torch.ones_like(units[source]), like)
+            units[node] = torch.ones((node.meta["shape"] or (1,))[0], dtype=torch.float64)
+            continue
         target = _unit_at_input(node, module, sources, units, wanted, theta)
         if target is not None:
             for source in sources:
                 _convert(bench, node, source, units[source], target, like)
-        plain = isinstance(module, (*ANALOG, *MOVES)) and not _hands_on(module, units[sources[0]])
-        if plain:
-            for source in sources:
-                _convert(bench, node, source, units[source], torch.ones_like(units[source]), like)
-        if isinstance(module, (*ANALOG, *MOVES)):
-            kept = 1.0 if plain else float(units[sources[0]][0])
-            target = torch.full((node.meta["shape"][0],), kept, dtype=torch.float64)
         units[node] = target if target is not None else _unit_of(bench, node, module, units, wanted)
         if isinstance(module, LINEAR):
             rescale(module, units[sources[0]], 1.0 / units[node])
@@ -100,11 +100,9 @@ def _unit_at_input(
     wanted: dict[fx.Node, Tensor | None],
     theta: dict[str, Tensor],
 ) -> Tensor | None:
-    """The unit that a node needs of all it reads: neurons, sums and the output; None for the others."""
+    """The unit that a node needs of all it reads: neurons and sums; None for the others."""
     if isinstance(module, Rectifier):
         return theta[node.name].double()
-    if node.op == "output":
-        return torch.ones_like(units[sources[0]])
     if node.op == "call_function" and node.target is operator.add:
         first = units[sources[0]]
         if all(torch.equal(units[s], first) for s in sources):
@@ -114,7 +112,7 @@ def _unit_at_input(
     return None
 
 
-def _hands_on(module: nn.Module, unit: Tensor) -> bool:
+def _hands_on(module: nn.Module | None, unit: Tensor) -> bool:
     """Whether a move keeps the unit: it is one for all channels, wherever they go."""
     return isinstance(module, LINEAR_MOVES) and bool((unit == unit[0]).all())
 
@@ -145,6 +143,8 @@ def _unit_of(
         return torch.cat([units[s] for s in node.args[0]])  # type: ignore[union-attr, index]
     source = node.all_input_nodes[0]
     unit = units[source]
+    if isinstance(module, LINEAR_MOVES):
+        return unit[:1].expand(node.meta["shape"][0])
     if isinstance(module, nn.Flatten):
         return unit.repeat_interleave(_features(source) // len(unit))
     if isinstance(module, nn.Unflatten):
@@ -182,9 +182,9 @@ def _demand(
     theta: dict[str, Tensor],
 ) -> Tensor | None:
     module, channels = bench.module(user), node.meta["shape"][0]
-    if isinstance(module, (*LINEAR, *ANALOG, *MOVES)):
+    if isinstance(module, (*LINEAR, *MOVES)):
         return None
-    if user.op == "output":
+    if user.op == "output" or isinstance(module, ANALOG):
         return torch.ones(channels, dtype=torch.float64)
     if isinstance(module, Rectifier):
         return theta[user.name].double()

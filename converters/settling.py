@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from spikesim.converters.inputs import Inputs, each, joined
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.workbench import Workbench
 from spikesim.dynamics import Neuron, Param, SpikeType, State, where
 from spikesim.errors import TimestepsError
-from spikesim.nn import Constant, DelayedMean, Mean, Network
+from spikesim.nn import Constant, Count, DelayedMean, Mean, Network
 
 
 class TimedBias(Neuron):
@@ -55,7 +56,7 @@ class TimedBias(Neuron):
         return x + where(t < steps, bias, 0.0), {"t": t + 1.0}
 
 
-def time_biases(graph: fx.GraphModule, example: Tensor, timesteps: int) -> fx.GraphModule:
+def time_biases(graph: fx.GraphModule, example: Inputs, timesteps: int) -> fx.GraphModule:
     """Let the biases of all layers end after T steps, on a copy.
 
     Args:
@@ -135,20 +136,19 @@ class SettlingNetwork(Network):
         self.timesteps, self.limit = timesteps, limit
         self.drained, self.settled = 0, True
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Inputs, mask: Tensor | None = None) -> Any:
         """Run until nothing moves; the sum of the outputs over T."""
-        outputs: Tensor = self.unread(x, mask)
-        return outputs.sum(0) / self.timesteps
+        return each(lambda y: y.sum(0) / self.timesteps, self.unread(x, mask))
 
-    def unread(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def unread(self, x: Inputs, mask: Tensor | None = None) -> Any:
         """The outputs of all steps, ``[T + drained, N, ...]``."""
         if mask is not None:
             raise TimestepsError("an exact network takes static samples [N, ...]; a mask of steps means nothing to it")
-        out, state = self._unfolded(x.expand(self.timesteps, *x.shape), keep=True)
+        out, state = self._unfolded(each(lambda t: t.expand(self.timesteps, *t.shape), x), keep=True)
         parts, chunk, self.drained = [out], 1, 0
         while not (settled := self._silent(state)) and self.drained < self.limit:
             steps = min(chunk, self.limit - self.drained)
-            out, state = self._unfolded(torch.zeros_like(x).expand(steps, *x.shape), state=state, keep=True)
+            out, state = self._unfolded(_nothing(x, steps), state=state, keep=True)
             parts.append(out)
             self.drained += steps
             chunk *= 2
@@ -159,7 +159,13 @@ class SettlingNetwork(Network):
                 "of the quantised ANN: raise SettlingNetwork.limit",
                 stacklevel=2,
             )
-        return torch.cat(parts)
+        return joined(parts)
+
+    def over_time(self, x: Inputs) -> tuple[Network, Any]:
+        """A plain network and what it is shown: the input for T steps, and nothing until it has settled."""
+        self.unread(x)
+        shown = each(lambda t: t.expand(self.timesteps, *t.shape), x)
+        return Network(self.module, readout=Count()), joined([shown, _nothing(x, self.drained)])
 
     def _silent(self, state: Any) -> bool:
         """Whether no neuron would fire without input; then none ever will."""
@@ -171,3 +177,7 @@ class SettlingNetwork(Network):
                 if bool(sent.any()):
                     return False
         return True
+
+
+def _nothing(x: Inputs, steps: int) -> Any:
+    return each(lambda t: torch.zeros_like(t).expand(steps, *t.shape), x)

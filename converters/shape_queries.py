@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,23 +19,23 @@ class ShapeOracle:
 
     Args:
         root: The traced model.
-        example: Input ``[N, ...]``.
+        examples: The inputs ``[N, ...]``, in the order of the placeholders.
 
     Example:
         >>> import torch
         >>> from torch import fx, nn
         >>> from spikesim.converters.shape_queries import ShapeOracle
         >>> x = fx.Graph().placeholder("x")
-        >>> oracle = ShapeOracle(nn.ReLU(), torch.zeros(1, 4))
+        >>> oracle = ShapeOracle(nn.ReLU(), [torch.zeros(1, 4)])
         >>> questions = x.graph.call_method("dim", (x,)), x.graph.call_method("size", (x, 0))
         >>> [oracle.answer(question, int) for question in questions]
         [2, None]
     """
 
-    def __init__(self, root: nn.Module, example: Tensor) -> None:
+    def __init__(self, root: nn.Module, examples: Sequence[Tensor]) -> None:
         self._root = root
         self._known: list[dict[fx.Node, Any]] = [{} for _ in _ROWS]
-        self._inputs = [torch.cat([example[:1]] * rows) for rows in _ROWS]
+        self._inputs = [[torch.cat([t[:1]] * rows) for t in examples] for rows in _ROWS]
 
     def answer(self, node: fx.Node, what: Callable[[Any], Any]) -> Any:
         """``what`` of the value of a node, if shapes alone decide it, whatever the batch; else None."""
@@ -58,7 +58,8 @@ class ShapeOracle:
 
     def _run(self, node: fx.Node, row: int) -> Any:
         if node.op == "placeholder":
-            return self._inputs[row].clone()
+            place = [n for n in node.graph.nodes if n.op == "placeholder"].index(node)
+            return self._inputs[row][place].clone()
         args, kwargs = fx.map_arg((node.args, node.kwargs), self._known[row].__getitem__)
         if node.op == "get_attr":
             return operator.attrgetter(str(node.target))(self._root)

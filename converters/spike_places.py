@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import fx
 
-from spikesim.converters.analog import ANALOG, ELEMENTWISE
+from spikesim.converters.analog import ANALOG, ELEMENTWISE, Kept
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.movements import Permute
 from spikesim.converters.rectifier import Rectifier
@@ -36,9 +36,9 @@ def carries_analog(bench: Workbench, node: fx.Node) -> bool:
     while front:
         now = front.pop()
         module = bench.module(now)
-        if isinstance(module, ANALOG):
+        if isinstance(module, ANALOG) and not isinstance(module, Kept):
             return True
-        if now not in seen and not isinstance(module, (*LINEAR, Rectifier, Neuron)):
+        if now not in seen and not isinstance(module, (*LINEAR, Rectifier, Neuron, Kept)):
             seen.add(now)
             front += now.all_input_nodes
     return False

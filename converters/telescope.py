@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
 from spikesim.converters.analog import ANALOG
+from spikesim.converters.inputs import Inputs
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX
 from spikesim.converters.movements import SHIFTS, TokenEmbedding
@@ -23,7 +24,7 @@ from spikesim.dynamics import Neuron
 Kind = Literal["same", "step", "mean"]
 
 
-def telescope(graph: fx.GraphModule, example: Tensor, settle_after: int | None = None) -> fx.GraphModule:
+def telescope(graph: fx.GraphModule, example: Inputs, settle_after: int | None = None) -> fx.GraphModule:
     """Make the analog functions of a spiking graph exact in the mean, on a copy.
 
     Args:
@@ -42,7 +43,7 @@ def telescope(graph: fx.GraphModule, example: Tensor, settle_after: int | None =
         >>> bench.root.relu_0 = IF()
         >>> graph = telescope(bench.finish(), torch.zeros(1, 2))
         >>> [node.name for node in graph.graph.nodes]
-        ['x', 'relu_0', 'linear_1', 'linear_1_mean', 'gelu_2', 'gelu_2_steps', 'output']
+        ['x', 'relu_0', 'linear_1', 'linear_1_mean', 'gelu_2', 'gelu_2_increment', 'output']
     """
     if not any(isinstance(module, (*ANALOG, *SHIFTS, TokenEmbedding)) for module in graph.children()):
         return graph
@@ -91,6 +92,6 @@ def _as(
         elif wanted == "mean":
             new = bench.between(source, RunningMean(steps), f"{source.name}_mean", before)
         else:
-            new = bench.between(source, Increment(steps), f"{source.name}_steps", before)
+            new = bench.between(source, Increment(steps), f"{source.name}_increment", before)
         made[source, wanted] = new
     return made[source, wanted]

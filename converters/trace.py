@@ -13,7 +13,10 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from spikesim.converters.exported import NotExported, exported
+from spikesim.converters.inputs import Inputs
 from spikesim.converters.shape_queries import ShapeOracle
+from spikesim.converters.signature import Signature
 from spikesim.converters.trained import QCFS
 from spikesim.dynamics import TimeAware
 from spikesim.errors import ConversionError
@@ -72,18 +75,22 @@ class _ShapeProxy(fx.proxy.Attribute):
 
 
 class _Tracer(fx.Tracer):
-    """Gives the forward one tensor; its other arguments keep their Python defaults.
+    """Gives the forward its tensors; its other arguments keep their Python defaults.
 
     Args:
         ask: A function of the value of a node, if shapes alone decide it, or None.
         leaves: Classes of modules that are recorded as one call.
+        signature: The tensors.
     """
 
     def __init__(
-        self, ask: Callable[[fx.Node, Callable[[Any], Any]], Any], leaves: tuple[type[nn.Module], ...] = ()
+        self,
+        ask: Callable[[fx.Node, Callable[[Any], Any]], Any],
+        leaves: tuple[type[nn.Module], ...],
+        signature: Signature,
     ) -> None:
         super().__init__()
-        self._answer, self._asking, self._leaves = ask, False, leaves
+        self._answer, self._asking, self._leaves, self._signature = ask, False, leaves, signature
 
     def ask(self, node: fx.Node, what: Callable[[Any], Any]) -> Any:
         """What shapes say of a node; modules run as they are meanwhile."""
@@ -119,7 +126,10 @@ class _Tracer(fx.Tracer):
         return isinstance(m, (QCFS, *self._leaves)) or super().is_leaf_module(m, module_qualified_name)
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
-        return root_fn, [self.root, self.create_proxy("placeholder", "x", (), {})]
+        made = {name: self.create_proxy("placeholder", name, (), {}) for name in self._signature.names}
+        if self._signature.form == "dict":  # torch calls by place
+            return (lambda root, *values: root_fn(root, **dict(zip(made, values)))), [self.root, *made.values()]
+        return root_fn, [self.root, *made.values()]
 
     def create_node(
         self, kind: str, target: Any, args: Any, kwargs: Any, name: Any = None, type_expr: Any = None
@@ -149,15 +159,16 @@ def own_randomness(like: torch.Tensor) -> AbstractContextManager[None]:
 
 
 def trace(
-    model: nn.Module, example: torch.Tensor | None = None, leaves: tuple[type[nn.Module], ...] = ()
+    model: nn.Module, example: Inputs | None = None, leaves: tuple[type[nn.Module], ...] = (), buffers: bool = False
 ) -> fx.GraphModule:
     """Trace a copy of ``model`` in eval mode; the model itself is not touched.
 
     Args:
-        model: A module whose forward takes one tensor and returns one tensor.
-        example: An input; with it, checks of shapes (``if x.dim() != 2``) are decided while tracing.
+        model: A module whose forward takes tensors and returns tensors.
+        example: An input, or several; with it, checks of shapes (``if x.dim() != 2``) are decided while tracing.
         leaves: Classes of modules that are recorded as one call, torch's own apart; neurons are refused unless they
             are among them.
+        buffers: Record what reads a buffer of a module that is not its own; else its values are computed with.
 
     Returns:
         A graph over copied weights, in eval mode.
@@ -176,14 +187,22 @@ def trace(
     if spiking is not None:
         raise TraceFailure(f"'{spiking}' is a spiking neuron, so that the model is already spiking: give the ANN")
     root = _copied(model).eval()
-    tracer = _Tracer(lambda node, what: None if example is None else oracle.answer(node, what), leaves)
+    signature = Signature() if example is None else Signature.of(root, example)
+    tracer = _Tracer(lambda node, what: None if example is None else oracle.answer(node, what), leaves, signature)
     if tracer.is_leaf_module(root, "model"):
         root = nn.Sequential(root)
-    oracle = ShapeOracle(copy.deepcopy(root), torch.zeros(1) if example is None else example)
+    oracle = ShapeOracle(copy.deepcopy(root), [] if example is None else signature.flat(example))
+    tracer.proxy_buffer_attributes = buffers
     try:
         graph = tracer.trace(root)
     except Exception as error:
-        raise TraceFailure(_explain(model, error)) from error
+        if example is None or leaves:
+            raise TraceFailure(_explain(model, error)) from error
+        try:
+            root, graph = exported(root, example, signature)
+        except NotExported as too:
+            raise TraceFailure(f"{_explain(model, error)} torch.export says: {too}") from error
+    graph.set_codegen(signature.codegen())
     return fx.GraphModule(own_modules(root, graph), graph)
 
 
@@ -266,8 +285,6 @@ def _explain(model: nn.Module, error: Exception) -> str:
             "a Python branch or loop depends on the data (or on the batch size, or a loop on a shape); convert the "
             "branch that is taken: put it in a module of its own, or decide by an attribute set in __init__"
         )
-    elif "missing" in said and "argument" in said:
-        remedy = "the forward needs more than one tensor; wrap the model so that it takes one tensor"
     else:
-        remedy = "keep the forward in torch operations on one input tensor"
+        remedy = "keep the forward in torch operations on the tensors that it is given"
     return f"{type(model).__name__} cannot be traced at {where} ({said}). Remedy: {remedy}."

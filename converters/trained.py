@@ -150,8 +150,6 @@ def _per_channel(reach: Tensor, z: Tensor) -> Tensor:
 
 
 class _Floor(torch.autograd.Function):
-    """Floor whose gradient is that of the identity."""
-
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
         return x.floor()
@@ -161,6 +159,18 @@ class _Floor(torch.autograd.Function):
         return grads[0]
 
 
+def floor_through(x: Tensor) -> Tensor:
+    """Floor whose gradient is that of the identity.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.trained import floor_through
+        >>> floor_through(torch.tensor([0.7, -0.2])).tolist()
+        [0.0, -1.0]
+    """
+    floored: Tensor = _Floor.apply(x)  # type: ignore[no-untyped-call]
+    return floored
+
+
 def _steps(share: Tensor, levels: int) -> Tensor:
-    floored: Tensor = _Floor.apply(share * levels + 0.5)  # type: ignore[no-untyped-call]
-    return floored.clamp(0, levels) / levels
+    return floor_through(share * levels + 0.5).clamp(0, levels) / levels

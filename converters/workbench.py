@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from spikesim.converters.inputs import Inputs, each, first
 from spikesim.converters.trace import attribute, own_modules, place_of
 from spikesim.converters.verdicts import Finding, Verdict
 from spikesim.errors import ConversionError
@@ -24,7 +25,7 @@ class Workbench:
 
     Args:
         traced: Graph over copied weights.
-        example: Input of the model, ``[N, ...]``; only its first rows are used.
+        example: Input of the model, ``[N, ...]``, or several; only the first rows are used.
 
     Example:
         >>> import torch
@@ -36,12 +37,12 @@ class Workbench:
         [(3,), (2,), (2,)]
     """
 
-    def __init__(self, traced: fx.GraphModule, example: torch.Tensor) -> None:
+    def __init__(self, traced: fx.GraphModule, example: Inputs) -> None:
         self.findings: dict[str, Finding] = {}
         self.graph = copy.deepcopy(traced.graph)
         self.root = fx.GraphModule(own_modules(traced, self.graph), self.graph)
-        rows = [example[:1]] * 3
-        self._few, self._more = torch.cat(rows[:2]), torch.cat(rows)
+        one = first(example, 1)
+        self._few, self._more = each(lambda t: torch.cat([t] * 2), one), each(lambda t: torch.cat([t] * 3), one)
         self.measure()
 
     def measure(self) -> None:

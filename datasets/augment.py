@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -187,7 +188,24 @@ def check_augment(augment: Any) -> tuple[Any, ...]:
             raise ConfigError(
                 f"augment is {one!r}; expected callables (frames, generator) -> frames, such as RandomShift(2)"
             )
+        if not isinstance(one, (BatchAugment, EventTransform)) and not _takes_two(one):
+            raise ConfigError(
+                f"augment {one!r} does not take (frames, generator); what a sample draws must come from that "
+                "generator. Expected a callable such as lambda frames, generator: frames.flip(-1)"
+            )
     return row
+
+
+def _takes_two(one: Callable[..., Any]) -> bool:
+    try:
+        signature = inspect.signature(one)
+    except (TypeError, ValueError):  # written in C, it may say nothing of what it takes
+        return True
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
 
 
 def _overlap(shift: int, size: int) -> tuple[slice, slice]:

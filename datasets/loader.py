@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler, Subset
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset, get_worker_info
 
 from spikesim.datasets.augment import Augment, BatchAugment, check_augment
 from spikesim.datasets.batch import EventBatch
@@ -20,7 +20,7 @@ from spikesim.datasets.labels import class_names
 from spikesim.datasets.transforms.base import EventTransform
 from spikesim.datasets.transforms.draw import SampleKey, sample_at
 from spikesim.datasets.transforms.settings import check_seed, check_whole
-from spikesim.errors import ConfigError, ShapeError
+from spikesim.errors import ConfigError, ShapeError, SpikesimError
 
 _ORDER_STREAM = 4
 _AUGMENT_STREAM = 5
@@ -68,7 +68,23 @@ class EpochSampler(Sampler[SampleKey]):
         return iter([SampleKey(epoch, sample) for sample in order])
 
 
-class _Keyed(Dataset[EventBatch]):
+class _Failed(NamedTuple):
+    """What went wrong in a worker; torch would make one long text of it and its traceback."""
+
+    error: SpikesimError
+
+
+class _Loader(DataLoader[Any]):
+    """A loader whose errors are the same with workers and without."""
+
+    def __iter__(self) -> Any:
+        for batch in super().__iter__():
+            if isinstance(batch, _Failed):
+                raise batch.error
+            yield batch
+
+
+class _Keyed(Dataset["EventBatch | _Failed"]):
     """A dataset asked for batches by sample keys, with the augmentation of those samples in that epoch."""
 
     def __init__(self, dataset: Any, augments: tuple[Any, ...], seed: int, classes: int | None) -> None:
@@ -81,8 +97,16 @@ class _Keyed(Dataset[EventBatch]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitems__(self, keys: Sequence[SampleKey]) -> EventBatch:
+    def __getitems__(self, keys: Sequence[SampleKey]) -> EventBatch | _Failed:
         """Fetch a batch; torch's loader calls this in place of ``__getitem__`` for each of its samples."""
+        try:
+            return self._batch(keys)
+        except SpikesimError as error:
+            if get_worker_info() is None:
+                raise
+            return _Failed(error)
+
+    def _batch(self, keys: Sequence[SampleKey]) -> EventBatch:
         for key in keys:
             if not isinstance(key, SampleKey):
                 raise ConfigError(
@@ -203,12 +227,14 @@ def event_loader(
     check_whole("num_workers", num_workers, 0)
     check_seed(seed)
     seed = int(seed)
+    if classes is not None:
+        check_whole("classes", classes, 1)
     if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
         raise ConfigError(
             f"dataset is a {type(dataset).__name__}; expected samples with a length, asked for by index: a list, or "
             "CachedFrames, FrameDataset or a Subset of them"
         )
-    return DataLoader(
+    return _Loader(
         _Keyed(dataset, check_augment(augment), seed, classes or len(class_names(dataset)) or None),
         batch_size=int(batch_size),
         sampler=EpochSampler(dataset, shuffle=shuffle, seed=seed),

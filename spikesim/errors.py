@@ -82,6 +82,10 @@ class LedgerError(SpikesimError, ValueError):
     """Operations cannot be counted or priced as asked."""
 
 
+class PricingError(LedgerError):
+    """A profile may not be applied to what was counted: the figure would not mean what it says."""
+
+
 class CheckpointError(SpikesimError, RuntimeError):
     """A checkpoint or weights file is damaged or does not fit the model."""
 

@@ -25,6 +25,7 @@ def names(tmp_path, monkeypatch, request):
     loader = [(images[:20], labels[:20]), (images[20:], labels[20:])]
     same = {"example": images[:2], "calibration": images, "images": images, "test_loader": loader, "evaluate": loader}
     data = {"x": images, "y": labels, "test_x": images, "test_y": labels}
+    data |= {"valid_x": images, "valid_y": labels}
     return {"model": model, "torch": torch, "nn": nn, **same, **data}
 
 

@@ -41,6 +41,11 @@ def cache_error(root: Path, error: OSError) -> CacheError:
             f"{root}: the disk is full ({reason}); free some space (`spikesim datasets cache clear`), or keep the "
             "cache elsewhere: root=..., or SPIKESIM_CACHE_DIR"
         )
+    if error.errno == errno.EFBIG:
+        return CacheError(
+            f"{root}: a file would be larger than this process or file system allows ({reason}); see `ulimit -f`, or "
+            "keep the cache elsewhere: root=..., or SPIKESIM_CACHE_DIR"
+        )
     return CacheError(
         f"{root} cannot hold a cache ({reason}); expected a folder that can be written: root=..., or SPIKESIM_CACHE_DIR"
     )

@@ -120,6 +120,8 @@ def load(
         raise ConfigError(f"split is {split!r}; expected one of {', '.join(PARTS)} or all")
     if transform is not None and (isinstance(transform, type) or not callable(transform)):
         raise ConfigError(f"transform is {transform!r}; expected a callable for each recording, such as Frames(10)")
+    if not isinstance(root, (str, os.PathLike)):
+        raise ConfigError(f"root is {root!r}; expected the folder that holds {entry.name}, or shall hold it")
     folder = Path(root).expanduser()
     if download and entry.found(folder) is None:
         download_with_tonic(entry, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -28,7 +29,8 @@ class NamedSplit(NamedTuple):
         protocol: name of the rule, such as "official" or "random 0.9".
         seed: of what the rule draws, or None if it draws nothing.
         parts: indices into the listing, ascending, by part.
-        digest: twelve hexadecimal digits of the names of the recordings in each part: equal digests, equal splits.
+        digest: twelve hexadecimal digits of the names of the recordings in each part, with their folders below the
+            one that holds all: equal digests, equal splits, wherever the dataset lies.
     """
 
     protocol: str
@@ -168,11 +170,13 @@ def _where(recordings: Sequence[Recording], chosen: Callable[[Recording], bool])
 
 def _digest(recordings: Sequence[Recording], parts: dict[str, NDArray[np.int64]]) -> str:
     named = hashlib.sha256()
+    above = os.path.commonpath([recording.path.absolute().parent for recording in recordings]) if recordings else ""
     for part, indices in parts.items():
         named.update(f"{part}:{len(indices)}\n".encode())
         for index in indices:
             recording = recordings[index]
-            named.update(f"{recording.path.parent.name}/{recording.name} {recording.label}\n".encode())
+            folder = recording.path.absolute().parent.relative_to(above).as_posix()
+            named.update(f"{folder}/{recording.name} {recording.label}\n".encode())
     return named.hexdigest()[:12]
 
 

@@ -145,6 +145,8 @@ class Source:
             file = open(place, "rb")  # noqa: SIM115 - the caller closes it
         except OSError as error:
             raise EventFileError(f"{path}: cannot be read ({error.strerror or error})") from error
+        except ValueError as error:  # a name with a null character in it
+            raise EventFileError(f"{str(path)!r}: cannot be read ({error}); expected the name of a file") from error
         return cls(place, file, os.fstat(file.fileno()).st_size, options or Options())
 
     def __enter__(self) -> Self:

@@ -67,11 +67,17 @@ def chunks(source: Source) -> Iterator[Chunk]:
     if 0 < width < 2**15 and 0 < height < 2**15:
         source.sensor = (width, height, 2)
     time, rest, offset = 0, b"", _HEADER
+    lead: int | None = None  # where steps begin that no event has followed yet
     while content := source.read(source.step):
         content = rest + content
         room = len(content) // _SIZE
         columns = [np.empty(room, kind) for kind in ("u2", "u2", "i8", "u1", "i8")]
         count, used, time = _decode(np.frombuffer(content, np.uint8), time, *columns)
+        ends = int(columns[4][count - 1]) + _SIZE if count else 0
+        if count:
+            lead = None
+        if used > ends and lead is None:
+            lead = offset + ends
         if count:
             x, y, t, p, place = (column[:count] for column in columns)
             yield Chunk(x, y, t, p, picked(offset, 1, place))
@@ -80,6 +86,8 @@ def chunks(source: Source) -> Iterator[Chunk]:
             raise source.damage(offset, "a byte of 254, which is no step")
     if rest:
         raise source.damage(offset, "truncated", f"{len(rest)} of the {_SIZE} bytes of an event are there")
+    if lead is not None:
+        raise source.damage(lead, "truncated", "the event that the last steps lead to is not there")
 
 
 def looks_like(head: bytes, path: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spikesim.cli.model import InputShape, JsonPath, ModelName, Settings, Weights
+from spikesim.cli.model import AllowAnalog, InputShape, JsonPath, ModelName, Settings, Weights
 from spikesim.errors import CheckFailed
 
 
@@ -19,6 +19,7 @@ def audit(
     calibration: Annotated[
         Path | None, typer.Option(help="Example inputs instead: .npz, .npy or .safetensors with the array x.")
     ] = None,
+    allow_analog: AllowAnalog = None,
     json_path: JsonPath = None,
 ) -> None:
     """List every operation of an ANN with a verdict: exact, folded, approximated or unsupported.
@@ -35,7 +36,7 @@ def audit(
 
     ann, x = load_model(model, weights, settings), example_input(input_shape, calibration)
     check_takes(ann, x, str(calibration or "--input-shape"))
-    report = audit_model(ann, x)
+    report = audit_model(ann, x, allow_analog=allow_analog or ())
     Console().print(report)
     if json_path is not None:
         write_text(json_path, report.to_json() + "\n")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spikesim.cli.model import ModelName, Settings, Weights
+from spikesim.cli.model import AllowAnalog, ModelName, Settings, Weights
 
 
 def convert(
@@ -33,9 +33,10 @@ def convert(
         str, typer.Option(help="Rule: mse, lloyd, gaussian, ltb, max, or percentile(p) such as percentile(99.9).")
     ] = "mse",
     granularity: Annotated[str, typer.Option(help="One threshold per channel or per layer.")] = "channel",
-    calibrate_bias: Annotated[
-        bool, typer.Option("--bias/--no-bias", help="Correct biases from the mean activations.")
-    ] = True,
+    calibrate: Annotated[
+        str, typer.Option(help="Stages without labels, in this order: weights, scale, bias, potential; or none.")
+    ] = "bias",
+    allow_analog: AllowAnalog = None,
     evaluate: Annotated[
         Path | None, typer.Option(help="Labelled data to measure accuracy on, with the arrays x and y.")
     ] = None,
@@ -70,7 +71,8 @@ def convert(
         exact=exact,
         threshold=threshold,
         granularity=granularity,  # type: ignore[arg-type]  # the converter names a wrong one
-        calibrate_bias=calibrate_bias,
+        calibrate=calibrate,
+        allow_analog=allow_analog or (),
         evaluate=data,
     )
     Console().print(converted.report)

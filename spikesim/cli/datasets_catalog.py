@@ -72,9 +72,15 @@ def verify(name: Name, root: Root, json_path: JsonPath = None) -> None:
     Console().print(table)
     rows = [{**row.archive._asdict(), "status": row.status, "found": row.md5} for row in found]
     write(json_path, {"schema": 1, "name": entry.name, "archives": rows})
-    wrong = [row.archive.name for row in found if row.status in ("differs", "missing")]
-    if wrong:
-        raise CheckFailed(f"{', '.join(wrong)}: not as published; download again, or go on with what was unpacked")
+    differs = [row.archive.name for row in found if row.status == "differs"]
+    missing = [row.archive.name for row in found if row.status == "missing"]
+    if differs:
+        raise CheckFailed(f"{', '.join(differs)}: not as published; download again")
+    if missing:
+        raise CheckFailed(
+            f"{', '.join(missing)}: not there, so there is nothing to compare; if they were deleted after unpacking, "
+            f"`spikesim datasets doctor {entry.name} {root}` reads the recordings themselves"
+        )
 
 
 def doctor(

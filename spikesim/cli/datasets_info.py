@@ -27,11 +27,12 @@ def info(
     """Say what is known of a dataset; with its folder, read every recording and count.
 
     Without ROOT a name of the catalogue shows sensor, splits, layouts and archives. A folder shows recordings, the
-    classes that are there, events, durations and sensor size of each part.
+    classes that are there, events, durations and sensor size of each part. What is both a name and a folder here is
+    taken as the name; ./NAME is the folder.
 
     Examples: spikesim datasets info dvsgesture; the same with its folder; spikesim datasets info data/ndigits
     """
-    if root is None and Path(what).is_dir():
+    if root is None and Path(what).is_dir() and not _is_name(what):
         from spikesim.datasets import load_nmnist
 
         if protocol is not None:
@@ -48,6 +49,18 @@ def info(
     split = load(what, root, "all", protocol=protocol).split
     parts = {part: load(what, root, part, protocol=protocol) for part, indices in split.parts.items() if len(indices)}
     _counted({"path": str(root), "name": what, "split": str(split)}, dict(parts), json_path)
+
+
+def _is_name(what: str) -> bool:
+    from spikesim.datasets.catalog import entry_of
+
+    if "/" in what or what.startswith("."):
+        return False
+    try:
+        entry_of(what)
+    except ConfigError:
+        return False
+    return True
 
 
 def _known(name: str, json_path: Path | None) -> None:

@@ -50,9 +50,10 @@ def run_events(recordings: Path, seed: int, quick: bool, console: Console) -> Ev
         quick: an eighth of the recordings, a narrow network and two epochs.
         console: told what happens.
     """
+    from spikesim.converters import fold_batchnorm
     from spikesim.datasets import generate_ndigits
     from spikesim.energy import energy_report
-    from spikesim.models import conv_snn, fold_batchnorm
+    from spikesim.models import conv_snn
     from spikesim.training import EventDataModule, TrainConfig, load_weights, train
     from spikesim.training.metrics_csv import read_metrics
 

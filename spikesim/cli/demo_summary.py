@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from spikesim.cli.demo_digits import ENERGY_STEPS, STEPS, Digits
 from spikesim.cli.demo_events import TIMESTEPS, Events
-from spikesim.cli.energy_rows import energy_rows
 from spikesim.viz import Section, html_page, png_bytes, write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ def _sections(digits: Digits, events: Events) -> list[Section]:
 def _energy_table(report: EnergyReport) -> list[tuple[str, ...]]:
     from spikesim.energy import format_energy
 
-    rows = energy_rows(report)
+    rows = report.rows
     table = [
         (
             row.layer,
@@ -150,7 +149,7 @@ def _energy_table(report: EnergyReport) -> list[tuple[str, ...]]:
 def _energy_of(report: EnergyReport) -> dict[str, Any]:
     full = report.to_dict()
     kept = {name: full[name] for name in ("energy", "ratio", "verdict", "baseline", "profile", "timesteps", "samples")}
-    return {**kept, "layers": [row.to_dict() for row in energy_rows(report)]}
+    return {**kept, "layers": [row.to_dict() for row in report.rows]}
 
 
 def _picture(digits: Digits, events: Events) -> Any:
@@ -168,7 +167,7 @@ def _picture(digits: Digits, events: Events) -> Any:
         (axes[1], f"converted, T={ENERGY_STEPS}", digits.energy),
         (axes[2], f"events, T={TIMESTEPS}", events.energy),
     ):
-        rows = energy_rows(report)
+        rows = report.rows
         series = {
             "spiking network": [row.network for row in rows],
             "dense ANN": [row.dense_ann for row in rows],

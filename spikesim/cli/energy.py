@@ -45,9 +45,15 @@ def energy(
         bool, typer.Option("--fold/--no-fold", help="Count batch-norm as part of the weights before it.")
     ] = True,
     profile: Annotated[str, typer.Option(help="Hardware profile: a name or a TOML file.")] = "horowitz45-fp32",
+    memory: Annotated[
+        str | None, typer.Option(help="Charge traffic of weights and potentials to this memory of the profile.")
+    ] = None,
+    latency: Annotated[
+        float | None, typer.Option(help="Seconds per inference, for the static power of the profile.")
+    ] = None,
     json_path: JsonPath = None,
 ) -> None:
-    """Count operations per layer and price them, beside a dense and a zero-skipping ANN.
+    """Count operations per layer and price them, beside a dense, a zero-skipping and a capacity-matched ANN.
 
     Energies are joules per inference. A spiking network takes inputs [T, N, ...] (or [N, ...] with an
     encoder), an ANN [N, ...]; with --timesteps an ANN is converted and set beside itself.
@@ -56,7 +62,7 @@ def energy(
     """
     from spikesim.cli.energy_inputs import energy_inputs
     from spikesim.cli.model import check_takes, load_model
-    from spikesim.energy import energy_report
+    from spikesim.energy import Included, energy_report
     from spikesim.nn import Network
 
     if kind not in ("analog", "events"):
@@ -64,7 +70,8 @@ def energy(
     loaded = load_model(model, weights, settings)
     x, kind, source = energy_inputs(loaded, calibration, input_shape, recordings, timesteps, samples, kind)
     check_takes(loaded, x, source)
-    options: dict[str, Any] = {"input": kind, "profile": profile, "source": source}
+    include = Included(weights=memory, potentials=memory, latency=latency)
+    options: dict[str, Any] = {"input": kind, "profile": profile, "source": source, "include": include}
     if timesteps is not None and not isinstance(loaded, Network):
         from spikesim.converters import convert
 
@@ -83,15 +90,17 @@ def _folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
     from rich.console import Console
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    from spikesim.converters import folded
+    from spikesim.converters import fold_batchnorm, folded
     from spikesim.errors import ConversionError
-    from spikesim.models import fold_batchnorm
     from spikesim.nn import Network
 
     def norms(module: nn.Module) -> list[str]:
         return [name for name, m in module.named_modules() if isinstance(m, _BatchNorm)]
 
-    simple = fold_batchnorm(model, x)  # keeps the names of the layers
+    try:
+        simple = fold_batchnorm(model, x)  # keeps the names of the layers
+    except ConversionError:
+        simple = model  # what cannot be traced is counted as it stands
     left = norms(simple)
     if left and not isinstance(model, Network):
         try:

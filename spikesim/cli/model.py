@@ -34,6 +34,10 @@ InputShape = Annotated[
     str | None,
     typer.Option(metavar="C,H,W", help="Shape of one input without batch (and time); random values are used."),
 ]
+AllowAnalog = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="An operation that may stay analog, by its name in the audit; may be repeated."),
+]
 JsonPath = Annotated[Path | None, typer.Option("--json", metavar="PATH", help="Also write the result as JSON.")]
 
 

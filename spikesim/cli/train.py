@@ -24,6 +24,10 @@ def train(
     data: Annotated[
         Path | None, typer.Argument(help=TrainConfig.model_fields["data"].description, show_default=False)
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings in a TOML file; flags replace single ones.", show_default=False),
+    ] = None,
     resume: Annotated[
         Path | None,
         typer.Option(help="Continue the run in this folder, with its own settings.", show_default=False),
@@ -38,13 +42,26 @@ def train(
     frames: Annotated[str | None, _flag("frames")] = None,
     epochs: Annotated[int | None, _flag("epochs")] = None,
     batch_size: Annotated[int | None, _flag("batch_size")] = None,
+    accumulate: Annotated[int | None, _flag("accumulate")] = None,
+    loss: Annotated[str | None, _flag("loss")] = None,
+    label_smoothing: Annotated[float | None, _flag("label_smoothing")] = None,
+    rate_penalty: Annotated[float | None, _flag("rate_penalty")] = None,
+    rate_low: Annotated[float | None, _flag("rate_low")] = None,
+    rate_high: Annotated[float | None, _flag("rate_high")] = None,
+    optimizer: Annotated[str | None, _flag("optimizer")] = None,
     lr: Annotated[float | None, _flag("lr")] = None,
     weight_decay: Annotated[float | None, _flag("weight_decay")] = None,
+    clip: Annotated[float | None, _flag("clip")] = None,
+    ema: Annotated[float | None, _flag("ema")] = None,
+    patience: Annotated[int | None, _flag("patience")] = None,
+    precision: Annotated[str | None, _flag("precision")] = None,
+    compile: Annotated[bool | None, _flag("compile")] = None,
     warmup: Annotated[float | None, _flag("warmup")] = None,
     shift: Annotated[int | None, _flag("shift")] = None,
     val_fraction: Annotated[float | None, _flag("val_fraction")] = None,
     seed: Annotated[int | None, _flag("seed")] = None,
     workers: Annotated[int | None, _flag("workers")] = None,
+    tensorboard: Annotated[bool | None, _flag("tensorboard")] = None,
     threads: Annotated[int | None, _flag("threads")] = None,
     device: Annotated[str | None, _flag("device")] = None,
 ) -> None:
@@ -57,15 +74,18 @@ def train(
     """
     given: dict[str, Any] = {name: value for name, value in locals().items() if value is not None}
     given.pop("resume", None)
+    given.pop("config", None)
+    if resume is not None and config is not None:
+        raise ConfigError("--resume continues a run with its own settings; leave out --config")
     if resume is not None and given:
         flags = ", ".join("DATA" if name == "data" else f"--{name.replace('_', '-')}" for name in given)
         raise ConfigError(f"--resume continues a run with its own settings; leave out {flags}")
-    if resume is None and data is None:
-        raise ConfigError("no recordings given; give their folder, or --resume with the folder of a run")
-    _run(resume, given)
+    if resume is None and data is None and config is None:
+        raise ConfigError("no recordings given; give their folder, --config, or --resume with the folder of a run")
+    _run(resume, config, given)
 
 
-def _run(folder: Path | None, given: dict[str, Any]) -> None:
+def _run(folder: Path | None, file: Path | None, given: dict[str, Any]) -> None:
     from rich.console import Console
 
     from spikesim import training
@@ -75,11 +95,13 @@ def _run(folder: Path | None, given: dict[str, Any]) -> None:
         if folder is not None:
             result = training.resume(folder, progress=True)
         else:
-            config = training.TrainConfig(**given)
+            config = training.read_config(file, **given) if file is not None else training.TrainConfig(**given)
             errors.print(
                 f"training {config.model} on {config.data}: T={config.timesteps} ({config.frames}), "
                 f"{config.epochs} epochs, batch {config.batch_size}, seed {config.seed}, into {config.out}"
             )
+            if changed := [f"{name} = {value}" for name, value in config.changed().items()]:
+                errors.print("also set: " + ", ".join(changed))
             result = training.train(config, progress=True)
     except training.TrainingInterrupted as interrupt:
         errors.print(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from spikesim.energy.edges import Edge
+from spikesim.energy.tally import events_of, illegal_values
 from spikesim.errors import LedgerError
 
 INPUT = "(input)"  # stands for a layer where the network input is checked
-TOLERANCE = 1e-3  # of one event: scaled and pooled values carry float rounding
 
 
 class Checks:
@@ -26,13 +26,13 @@ class Checks:
             layer: name for error messages.
             sound: whether the values were checked before and cannot have changed since.
         """
-        if edge.counts is not None:
-            return edge.counts
-        unit = values if edge.scale == 1.0 else values / edge.scale
-        counts = unit if edge.scale == 1.0 else unit.round()
-        if not sound:
-            self._verdicts.append((layer, _illegal(unit, edge), edge))
-        return counts.abs() if edge.kind == "signed" else counts
+        if edge.counts is None and not sound:
+            self.note(layer, illegal_values(values, edge), edge)
+        return events_of(values, edge)
+
+    def note(self, layer: str, illegal: torch.Tensor, edge: Edge) -> None:
+        """Keep a verdict, a bool scalar, until the end of the run."""
+        self._verdicts.append((layer, illegal, edge))
 
     def finish(self) -> None:
         """Raise for the first layer whose values broke their declared type.
@@ -43,10 +43,10 @@ class Checks:
         for layer, illegal, edge in self._verdicts:
             if bool(illegal):
                 allowed = "whole numbers of 0 or more" + (f", at most {edge.levels}" if edge.levels else "")
-                if edge.kind == "signed":
+                if edge.takes_signs:
                     allowed = f"whole numbers from -{edge.levels} to {edge.levels}" if edge.levels else "whole numbers"
                 if edge.levels == 1:
-                    allowed = "{-1, 0, 1}" if edge.kind == "signed" else "{0, 1}"
+                    allowed = "{-1, 0, 1}" if edge.takes_signs else "{0, 1}"
                 if layer == INPUT:
                     raise LedgerError(
                         f"the network input is declared as {edge.kind} events of scale {edge.scale:g}, but x holds "
@@ -58,18 +58,3 @@ class Checks:
                     "times that scale; correct the neuron's `emits`"
                 )
         self._verdicts.clear()
-
-
-def _illegal(unit: torch.Tensor, edge: Edge) -> torch.Tensor:
-    """Whether any value, in units of one event, breaks the type of its edge; a bool scalar."""
-    if edge.levels == 1 and edge.scale == 1.0:
-        # Only 0 and 1 (and -1, of which the sign is dropped) equal their squares.
-        return (unit * unit != (unit.abs() if edge.kind == "signed" else unit)).any()
-    counts = unit.round()
-    wrong = ((unit - counts).abs() > TOLERANCE * counts.abs().clamp(min=1.0)).any()
-    least, most = counts.aminmax()
-    if edge.kind != "signed":
-        wrong |= least < 0
-    if edge.levels is not None:
-        wrong |= (most > edge.levels) | (least < -edge.levels)
-    return wrong | ~(most - least).isfinite()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from spikesim.energy.baselines import relu_twin, time_mean
+from spikesim.energy.included import Included
 from spikesim.energy.ledger import InputKind, Ledger
 from spikesim.energy.profile import Profile, load_profile
 from spikesim.energy.report import EnergyReport
@@ -27,6 +28,8 @@ def energy_report(
     mask: torch.Tensor | None = None,
     strict: bool = False,
     source: str | None = None,
+    include: Included | None = None,
+    seed: int = 0,
 ) -> EnergyReport:
     """Count and price a network and its baselines on the same samples.
 
@@ -41,6 +44,8 @@ def energy_report(
         mask: bool ``[T, N]``, True where a step is real.
         strict: refuse operations without a price.
         source: where ``x`` comes from, in words, for the report.
+        include: memory traffic and static power; by default neither.
+        seed: of the resamplings and draws behind the intervals.
 
     Returns:
         The report; ``show()`` prints it, ``save(path)`` writes JSON.
@@ -48,6 +53,7 @@ def energy_report(
     Raises:
         LedgerError: see :meth:`spikesim.energy.Ledger.record`; under ``strict`` also a count that the profile does
             not price.
+        PricingError: the profile may not be applied: see :class:`spikesim.energy.Included`.
         ConfigError: a profile that is missing or broken.
 
     Example:
@@ -63,12 +69,15 @@ def energy_report(
     """
     priced_by = profile if isinstance(profile, Profile) else load_profile(profile)
     ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict)
+    options: dict[str, Any] = {"include": include or Included(), "seed": seed}
     if not isinstance(network, Network):
         if ann is not None:
             raise LedgerError("a plain ANN is its own baseline; leave ann out, or give a spikesim.nn.Network")
-        return _checked(EnergyReport(ledger, ledger, "the network itself", priced_by, source), strict)
+        itself = EnergyReport(ledger, ledger, "the network itself", priced_by, source, **options)
+        return _checked(itself, strict)
     if ann_input is None:
-        ann_input = _static(network, x, mask)
+        # A network that makes a sequence of its input by itself takes samples, as one with an encoder does.
+        ann_input = x if type(network).over_time is not Network.over_time else _static(network, x, mask)
     if ann is not None:
         baseline, name = ann, f"source ANN {type(ann).__name__}"
     else:
@@ -80,7 +89,8 @@ def energy_report(
         raise LedgerError(
             f"the ANN ran on {ann_ledger.samples} samples and the network on {ledger.samples}; give both the same"
         )
-    return _checked(EnergyReport(ledger, ann_ledger, name, priced_by, source), strict)
+    report = EnergyReport(ledger, ann_ledger, name, priced_by, source, **options)
+    return _checked(report, strict)
 
 
 def _static(network: Network, x: Any, mask: torch.Tensor | None) -> torch.Tensor:

@@ -85,6 +85,38 @@ def spatial_fan_out(
     return fan[0, 0].round().to(torch.int64)
 
 
+class FanOuts:
+    """Fan-out of layers some of whose weights are zero, per weight and operator; one for all batches of a recording."""
+
+    def __init__(self) -> None:
+        # The weight itself is kept, so that no other tensor takes its place in memory.
+        self._known: dict[tuple[object, ...], tuple[torch.Tensor, int, torch.Tensor]] = {}
+
+    def of(self, weight: torch.Tensor, size: Sequence[int], how: tuple[object, ...]) -> torch.Tensor:
+        """Non-zero weights that leave each input position of a convolution, int64 ``[channels, *size]``.
+
+        Args:
+            weight: of the convolution.
+            size: spatial size of its input.
+            how: stride, padding, dilation, transposed, output padding and groups, as ``aten.convolution`` takes them.
+        """
+        key = (weight.data_ptr(), tuple(weight.shape), weight.stride(), tuple(size), repr(how))
+        known = self._known.get(key)
+        version = -1 if weight.is_inference() else weight._version
+        if known is not None and known[1] == version >= 0:
+            return known[2]
+        groups = int(how[-1])  # type: ignore[call-overload]
+        channels = weight.shape[0] if how[3] else weight.shape[1] * groups
+        mask = (weight != 0).double()
+        x = mask.new_ones((1, channels, *size))
+        with torch.no_grad():
+            y = torch.ops.aten.convolution(x, mask, None, *how)
+            fan = torch.ops.aten.convolution_backward(torch.ones_like(y), x, mask, None, *how, [True, False, False])[0]
+        counts: torch.Tensor = fan[0].round().to(torch.int64)
+        self._known[key] = (weight, version, counts)
+        return counts
+
+
 def window_sizes(
     size: Sequence[int],
     kernel: Sequence[int],

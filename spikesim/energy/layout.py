@@ -17,11 +17,13 @@ class Layout:
         timesteps: T.
         samples: N.
         mask: bool ``[T, N]``, True where a step is real; None when all are.
+        each: whether what is computed once for a constant input is charged at every step all the same.
     """
 
     timesteps: int
     samples: int
     mask: torch.Tensor | None = None
+    each: bool = False
 
     @property
     def rows(self) -> int:
@@ -29,22 +31,25 @@ class Layout:
         return self.timesteps * self.samples
 
     def active(self, once: bool) -> torch.Tensor:
-        """Samples that count at each step, int64 ``[T]``; what runs once counts at step 0."""
-        if once:
-            counted = torch.zeros(self.timesteps, dtype=torch.int64)
-            counted[0] = self.samples if self.mask is None else int(self.mask.any(0).sum())
-            return counted
+        """1 where a step of a sample counts, int64 ``[T, N]``; what runs once counts at step 0."""
         if self.mask is None:
-            return torch.full((self.timesteps,), self.samples, dtype=torch.int64)
-        return self.mask.sum(1).cpu()
+            counted = torch.ones((self.timesteps, self.samples), dtype=torch.int64)
+        else:
+            counted = self.mask.to("cpu", torch.int64)
+        return self._spread(counted.amax(0)) if once and not self.each else counted
 
     def constant(self, total: int, once: bool, layer: str) -> torch.Tensor:
-        """Spread a data-independent ``total`` (over all rows of one call) evenly, int64 ``[T]``.
+        """Spread a data-independent ``total`` (over all rows of one call) evenly, int64 ``[T, N]``.
+
+        Returns:
+            ``[T, N]``; ``[1]`` where there is one step and its samples cannot be told apart.
 
         Raises:
             LedgerError: the total is not the same for every row.
         """
         rows = self.samples if once else self.rows
+        if total % rows and self.timesteps == 1 and self.mask is None:
+            return torch.tensor([total])  # over samples, as in the mean of a batch: of no sample in particular
         if total % rows:
             raise LedgerError(
                 f"layer {layer!r}: {total} operations do not divide over {rows} rows "
@@ -53,7 +58,7 @@ class Layout:
         return self.active(once) * (total // rows)
 
     def per_step(self, counts: torch.Tensor, axis: int | None, once: bool, layer: str) -> torch.Tensor:
-        """Sum counts over samples and positions, int64 ``[T]``.
+        """Sum counts over positions, int64 ``[T, N]``.
 
         Args:
             counts: bool or integer counts in the layout of an activation.
@@ -61,39 +66,47 @@ class Layout:
             once: whether the rows are the N samples alone (a hoisted constant input).
             layer: name for error messages.
 
+        Returns:
+            ``[T, N]``; ``[1]`` where there is one step and its samples cannot be told apart.
+
         Raises:
             LedgerError: the rows cannot be told apart.
         """
-        steps, samples = self.timesteps, self.samples
-        if steps == 1 and self.mask is None:
+        steps, samples, shape = self.timesteps, self.samples, counts.shape
+        alone = steps == 1 and self.mask is None
+        if axis is not None:
+            if shape[axis] % (samples if once else self.rows) == 0:
+                return self.table(_sum_but(counts, axis), once)
+            if not once and shape[axis] == steps and shape[axis + 1 : axis + 2] == (samples,):
+                return self.table(_sum_but(counts.flatten(axis, axis + 1), axis), once)
+        if alone:
             return exact_sum(counts, list(range(counts.dim()))).reshape(1)
         if axis is None:
             raise LedgerError(
                 f"layer {layer!r}: the axis of time steps and samples was mixed with another one, so its "
                 "operations cannot be attributed to steps; keep the folded [T*N, ...] axis apart"
             )
-        shape = counts.shape
-        if once and shape[axis] % samples == 0:
-            table = _sum_but(counts, axis).view(1, samples, -1).sum(-1)
-        elif not once and shape[axis] % self.rows == 0:
-            table = _sum_but(counts, axis).view(steps, samples, -1).sum(-1)
-        elif not once and shape[axis] == steps and shape[axis + 1 : axis + 2] == (samples,):
-            flat = counts.flatten(axis, axis + 1)
-            table = _sum_but(flat, axis).view(steps, samples)
-        else:
-            raise LedgerError(
-                f"layer {layer!r}: {shape[axis]} rows cannot be attributed to T = {steps} steps of "
-                f"N = {samples} samples; every activation must keep T*N rows"
-            )
-        if self.mask is not None:
-            mask = self.mask.any(0, keepdim=True) if once else self.mask
-            table = table * mask.to(table.device)
-        total = table.sum(1)
+        raise LedgerError(
+            f"layer {layer!r}: {shape[axis]} rows cannot be attributed to T = {steps} steps of "
+            f"N = {samples} samples; every activation must keep T*N rows"
+        )
+
+    def table(self, rows: torch.Tensor, once: bool) -> torch.Tensor:
+        """Counts of whole rows, a multiple of T*N (or N) of them, as int64 ``[T, N]``; masked steps are left out."""
         if not once:
-            return total
-        spread = total.new_zeros(steps)
-        spread[0] = total[0]
-        return spread
+            counted = rows.view(self.timesteps, self.samples, -1).sum(-1)
+            return counted if self.mask is None else counted * self.mask.to(counted.device)
+        counted = rows.view(self.samples, -1).sum(-1)
+        return counted * self.active(True).to(counted.device)
+
+    def held(self, table: torch.Tensor) -> torch.Tensor:
+        """Counts that are the same at every real step, at the first step alone."""
+        return self._spread(table.amax(0)) if table.dim() == 2 else table
+
+    def _spread(self, counted: torch.Tensor) -> torch.Tensor:
+        first = counted.new_zeros(self.timesteps, self.samples)
+        first[0] = counted
+        return first
 
 
 def exact_sum(counts: torch.Tensor, dims: list[int], keepdim: bool = False) -> torch.Tensor:

@@ -11,55 +11,11 @@ from torch import nn
 
 from spikesim.dynamics import SpikeType
 from spikesim.energy.columns import COLUMNS
+from spikesim.energy.layer_counts import LayerCounts, known
 from spikesim.errors import LedgerError
 
-InputKind = Literal["analog", "events"] | SpikeType
-
-
-@dataclass(frozen=True)
-class LayerCounts:
-    """Counts of one layer, summed over samples.
-
-    Args:
-        operations: names of the operations that ran in it.
-        inputs: kinds of its inputs: "analog", "binary", "signed", "graded".
-        once: whether it ran once for all time steps on a constant input; its counts stand at step 0.
-        counts: int64 ``[T]`` per column of :data:`spikesim.energy.COLUMNS`; a column that is absent is 0.
-
-    Example:
-        >>> import torch
-        >>> from spikesim.energy import Ledger
-        >>> from spikesim.neurons import IF
-        >>> from spikesim.nn import Network
-        >>> net = Network(torch.nn.Sequential(torch.nn.Linear(2, 3), IF()))
-        >>> layer = Ledger.record(net, torch.ones(4, 1, 2), input="events")["0"]
-        >>> layer.input_type, layer["synops_graded"], layer.counts["synops_graded"].tolist()
-        ('graded', 24, [6, 6, 6, 6])
-    """
-
-    operations: frozenset[str]
-    inputs: frozenset[str]
-    once: bool
-    counts: Mapping[str, torch.Tensor]
-
-    def __getitem__(self, column: str) -> int:
-        """Total of a column over the time steps."""
-        _known(column)
-        return int(self.counts[column].sum()) if column in self.counts else 0
-
-    @property
-    def input_type(self) -> str:
-        """One word for the inputs; "analog_once" where a constant input is computed once."""
-        kinds = "+".join(sorted(self.inputs)) or "none"
-        return "analog_once" if self.once and kinds == "analog" else kinds
-
-    def __add__(self, other: LayerCounts) -> LayerCounts:
-        counts = dict(self.counts)
-        for column, steps in other.counts.items():
-            counts[column] = counts[column] + steps if column in counts else steps
-        return LayerCounts(
-            self.operations | other.operations, self.inputs | other.inputs, self.once or other.once, counts
-        )
+InputKind = Literal["analog", "analog_once", "analog_each_step", "events"] | SpikeType
+Connections = Literal["all", "nonzero"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +32,7 @@ class Ledger:
         input: how the network input was declared.
         layers: counts by qualified module name, in the order of execution.
         unpriced: (layer, operation) to number of results, for operations that no column counts.
+        connections: "all", or "nonzero" where weights that are zero were no connections.
 
     Example:
         >>> import torch
@@ -92,6 +49,7 @@ class Ledger:
     input: str
     layers: Mapping[str, LayerCounts]
     unpriced: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    connections: Connections = "all"
 
     @classmethod
     def record(
@@ -102,6 +60,7 @@ class Ledger:
         input: InputKind,
         mask: torch.Tensor | None = None,
         strict: bool = False,
+        connections: Connections = "all",
     ) -> Ledger:
         """Run a network once and count what it does.
 
@@ -112,13 +71,17 @@ class Ledger:
             network: a ``Network``, or any module without neurons.
             x: its input: ``[T, N, ...]``, or ``[N, ...]`` for a network with an encoder and for a plain module. A
                 tree of tensors is taken where the module takes one. Integers are cast to the dtype of the weights.
-            input: what the values of ``x`` (after the encoder) are: "analog"; "events", whole counts of which each
-                unit is one event; or the ``SpikeType`` that an encoder emits.
+            input: what the values of ``x`` (after the encoder) are. "analog": numbers; the first layers are charged as
+                often as the network runs them. "analog_once": numbers that do not change over time, charged at the
+                first step only. "analog_each_step": charged at every step even where the network computes them once.
+                "events": whole counts of which each unit is one event. Or the ``SpikeType`` that an encoder emits.
             mask: bool ``[T, N]``, True where a step is real; masked steps count nothing.
             strict: refuse networks with operations that no column counts, instead of listing them.
+            connections: "all" weights, or only those that are not zero ("nonzero", for hardware that stores a pruned
+                network sparsely).
 
         Returns:
-            Integer counts per layer and time step, summed over samples.
+            Integer counts per layer, time step and sample.
 
         Raises:
             LedgerError: no samples, a value that breaks its declared type, an unpriced operation under
@@ -126,7 +89,7 @@ class Ledger:
         """
         from spikesim.energy.record import record
 
-        return record(network, x, input, mask, strict)
+        return record(network, x, input, mask, strict, connections)[0]
 
     def __getitem__(self, layer: str) -> LayerCounts:
         """Counts of one layer.
@@ -144,10 +107,33 @@ class Ledger:
 
     def per_step(self, column: str) -> torch.Tensor:
         """A column summed over layers and samples, int64 ``[T]``."""
-        _known(column)
+        known(column)
         total = torch.zeros(self.timesteps, dtype=torch.int64)
         for layer in self.layers.values():
             total += layer.counts.get(column, 0)
+        return total
+
+    def per_sample(self, column: str) -> torch.Tensor:
+        """A column summed over layers and time steps, int64 ``[samples]``, in the order of the samples.
+
+        Raises:
+            LedgerError: a layer's counts were not attributed to samples.
+
+        Example:
+            >>> import torch
+            >>> from spikesim.energy import Ledger
+            >>> x = torch.tensor([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]])
+            >>> Ledger.record(torch.nn.Linear(3, 5), x, input="analog").per_sample("mac_effective")
+            tensor([10,  5])
+        """
+        known(column)
+        total = torch.zeros(self.samples, dtype=torch.int64)
+        for name, layer in self.layers.items():
+            if column in layer.counts:
+                try:
+                    total += layer.per_sample(column)
+                except LedgerError as error:
+                    raise LedgerError(f"layer {name!r}: {error}") from None
         return total
 
     def rows(self) -> Iterator[tuple[str, int, dict[str, int]]]:
@@ -161,22 +147,29 @@ class Ledger:
         """The ledger of both sets of samples.
 
         Raises:
-            LedgerError: different numbers of time steps, or differently declared inputs.
+            LedgerError: different numbers of time steps, or differently declared inputs or connections.
         """
-        if (self.timesteps, self.input) != (other.timesteps, other.input):
-            raise LedgerError(
-                f"ledgers of T = {self.timesteps}, input {self.input!r} and T = {other.timesteps}, input "
-                f"{other.input!r} do not add up; record both in the same way"
-            )
-        layers = dict(self.layers)
-        for name, layer in other.layers.items():
-            layers[name] = layers[name] + layer if name in layers else layer
-        unpriced = dict(self.unpriced)
-        for key, count in other.unpriced.items():
-            unpriced[key] = unpriced.get(key, 0) + count
-        return Ledger(
-            self.timesteps, self.samples + other.samples, self.active + other.active, self.input, layers, unpriced
-        )
+        from spikesim.energy.merge import merged
+
+        return merged([self, other])
+
+    def as_neurobench(self) -> dict[str, float]:
+        """NeuroBench's metrics; see :func:`spikesim.energy.as_neurobench`."""
+        from spikesim.energy.compat import as_neurobench
+
+        return as_neurobench(self)
+
+    def as_syops(self) -> dict[str, float]:
+        """ACs and MACs as syops counts them; see :func:`spikesim.energy.as_syops`."""
+        from spikesim.energy.compat import as_syops
+
+        return as_syops(self)
+
+    def as_lemaire(self) -> dict[str, dict[str, float]]:
+        """Operations and accesses by Lemaire's formulas; see :func:`spikesim.energy.as_lemaire`."""
+        from spikesim.energy.compat import as_lemaire
+
+        return as_lemaire(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON."""
@@ -185,11 +178,16 @@ class Ledger:
             "samples": self.samples,
             "active": self.active.tolist(),
             "input": self.input,
+            "connections": self.connections,
             "layers": [
                 {
                     "name": name,
                     "operations": sorted(layer.operations),
                     "input": layer.input_type,
+                    "params": layer.params,
+                    "weights": layer.weights,
+                    "zero_weights": layer.zero_weights,
+                    "state_bytes": layer.state_bytes,
                     "counts": {c: layer.counts[c].tolist() for c in COLUMNS if layer[c]},
                 }
                 for name, layer in self.layers.items()
@@ -199,8 +197,3 @@ class Ledger:
                 for (layer, operation), count in self.unpriced.items()
             ],
         }
-
-
-def _known(column: str) -> None:
-    if column not in COLUMNS:
-        raise LedgerError(f"no column {column!r} in the ledger; it has {', '.join(COLUMNS)}")

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from spikesim.energy.charges import TERMS, Bill, Side, bill
+from spikesim.energy.included import Included, check_included
 from spikesim.energy.ledger import Ledger
-from spikesim.energy.profile import ConstantName, Profile
+from spikesim.energy.means import Quantity, mean_counts
+from spikesim.energy.prices import central_prices, with_bits
+from spikesim.energy.profile import Profile
 
-# Term of the report -> columns and the constant that prices each.
-TERMS: dict[str, dict[str, ConstantName]] = {
-    "synops": {"synops_binary": "synop", "synops_signed": "synop", "synops_graded": "synop"},
-    "mac": {"mac_dense": "mac"},
-    "neuron": {"update_add": "add", "update_mul": "mul", "update_cmp": "cmp"},
-    "bias": {"bias_adds": "add"},
-    "residual": {"residual_adds": "add"},
-    "other": {"op_add": "add", "op_mul": "mul", "op_cmp": "cmp"},
-}
+__all__ = ["TERMS", "Priced", "itemise", "price", "total_of"]
 
 
 @dataclass(frozen=True)
@@ -51,16 +47,28 @@ class Priced:
         return sum(terms.get(term, 0.0) for terms in self.layers.values())
 
 
-def price(ledger: Ledger, profile: Profile, *, zero_skipping: bool = False) -> Priced:
+def price(
+    ledger: Ledger,
+    profile: Profile,
+    *,
+    zero_skipping: bool = False,
+    include: Included | None = None,
+    side: Side | None = None,
+) -> Priced:
     """Price a ledger.
 
     Args:
         ledger: counts of at least one sample.
         profile: energies of the operations.
         zero_skipping: charge only the multiply-accumulates whose input is not zero.
+        include: memory traffic and static power; by default none.
+        side: how the network computes, in more detail than ``zero_skipping``, which it replaces.
 
     Returns:
         Joules per inference (mean over the samples of the ledger).
+
+    Raises:
+        PricingError: the profile may not be applied to these counts.
 
     Example:
         >>> import torch
@@ -69,17 +77,44 @@ def price(ledger: Ledger, profile: Profile, *, zero_skipping: bool = False) -> P
         >>> round(price(ledger, load_profile("horowitz45-fp32")).total * 1e12, 6)
         184.0
     """
-    energies = {name: constant.joules for name, constant in profile.constants.items()}
-    layers: dict[str, dict[str, float]] = {}
-    unpriced: dict[str, int] = {}
-    for name, layer in ledger.layers.items():
-        terms = layers[name] = {}
-        for term, columns in TERMS.items():
-            for column, constant in columns.items():
-                counted = "mac_effective" if zero_skipping and column == "mac_dense" else column
-                count = layer[counted]
-                if count and constant not in energies:
-                    unpriced[counted] = unpriced.get(counted, 0) + count
-                elif count:
-                    terms[term] = terms.get(term, 0.0) + count * energies[constant] / ledger.samples
+    include = include or Included()
+    check_included(profile, include, mean_counts(ledger))
+    return itemise(ledger, profile, side or Side(zero_skipping), include, include.latency)
+
+
+def itemise(
+    ledger: Ledger,
+    profile: Profile,
+    side: Side,
+    include: Included,
+    seconds: float | None,
+) -> Priced:
+    """Price a ledger without asking whether the profile may be applied; baselines do not run where the network runs.
+
+    Args:
+        ledger: counts of at least one sample.
+        profile: energies of the operations.
+        side: how the network computes.
+        include: memory tiers, clock and chips.
+        seconds: latency for static power, None to leave it out.
+    """
+    prices = central_prices(profile)
+    if side.bits is not None:
+        prices = with_bits(prices, side.bits)
+    made = bill(mean_counts(ledger), profile, include, side, seconds)
+    layers: dict[str, dict[str, float]] = {name: {} for name in ledger.layers}
+    for charge in made.charges:
+        terms = layers.setdefault(charge.layer, {})
+        joules = float(charge.quantity * prices[charge.constant])
+        if joules:
+            terms[charge.term] = terms.get(charge.term, 0.0) + joules
+    unpriced = {column: round(float(count) * ledger.samples) for column, count in made.unpriced.items()}
     return Priced(layers, unpriced)
+
+
+def total_of(made: Bill, prices: Mapping[str, Quantity]) -> Quantity:
+    """Joules per inference of a bill; one number, or one per resampling or draw."""
+    total: Quantity = 0.0
+    for charge in made.charges:
+        total = total + charge.quantity * prices[charge.constant]
+    return total

@@ -1,6 +1,7 @@
 """What a readout costs: one addition per output value and real step (or per spike), nothing for the last step.
 
-The division of a mean by the number of steps is a constant that the last weights absorb.
+The largest value takes comparisons in place of additions. The division of a mean by the number of steps is a constant
+that the last weights absorb.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from spikesim.energy.recorder import Recorder
-from spikesim.nn import Count, DelayedMean, Last, Mean
+from spikesim.nn import Count, DelayedMean, Last, Max, Mean
 
 
 def charge_readout(recorder: Recorder, readout: nn.Module, outputs: Any) -> None:
@@ -24,14 +25,11 @@ def charge_readout(recorder: Recorder, readout: nn.Module, outputs: Any) -> None
             if edge is None:
                 continue
             recorder.seen(edge, name)
-            if not isinstance(readout, (Count, Mean, DelayedMean, Last)):
+            if not isinstance(readout, (Count, Mean, DelayedMean, Last, Max)):
                 recorder.unknown(f"readout {name}", out.numel())
             elif not isinstance(readout, Last):
-                if edge.is_spikes:
-                    added = recorder.arrivals(recorder.events(out, edge), edge)
-                else:
-                    added = recorder.layout.constant(out.numel(), edge.once, recorder.layer)
+                added = recorder.arriving(out, edge) if edge.is_spikes else recorder.evenly(out.numel(), edge)
                 if isinstance(readout, DelayedMean):
                     added = added.clone()
                     added[: readout.delay] = 0
-                recorder.add("op_add", added)
+                recorder.add("op_cmp" if isinstance(readout, Max) else "op_add", added)

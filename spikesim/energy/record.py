@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,34 +12,57 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from spikesim.dynamics import SpikeType, TimeAware
+from spikesim.energy.attributes import attributes
+from spikesim.energy.counting import Seen
 from spikesim.energy.edges import Edge
+from spikesim.energy.fanout import FanOuts
+from spikesim.energy.layer_counts import LayerCounts
 from spikesim.energy.layout import Layout
-from spikesim.energy.ledger import InputKind, LayerCounts, Ledger
+from spikesim.energy.ledger import Connections, InputKind, Ledger
 from spikesim.energy.readouts import charge_readout
 from spikesim.energy.recorder import Recorder
 from spikesim.errors import LedgerError, SpikesimError
 from spikesim.nn import Network
 
 
-def record(network: nn.Module, x: Any, input: InputKind, mask: torch.Tensor | None, strict: bool) -> Ledger:
-    """What :meth:`spikesim.energy.Ledger.record` does."""
+def record(
+    network: nn.Module,
+    x: Any,
+    input: InputKind,
+    mask: torch.Tensor | None,
+    strict: bool,
+    connections: Connections = "all",
+    fans: FanOuts | None = None,
+) -> tuple[Ledger, Any]:
+    """What :meth:`spikesim.energy.Ledger.record` does; the ledger, and what the network returned."""
     declared = _declared(input)
+    if connections not in ("all", "nonzero"):
+        raise LedgerError(f"connections is {connections!r}, but it must be 'all' or 'nonzero'")
+    if isinstance(network, Network):
+        with _evaluating(network), torch.no_grad():
+            network, x = network.over_time(x)
     wrapped = isinstance(network, Network)
     root = network.module if isinstance(network, Network) else network
     _check(network, root, x, mask)
     x = _cast(network, x)
-    recorder = Recorder()
+    recorder = Recorder(fans, pruned=connections == "nonzero")
     outcome: list[Any] = []
 
     def begin(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
-        recorder.layout = _layout(network, x, tensors[0].shape[0], mask)
+        recorder.layout = replace(
+            _layout(network, x, tensors[0].shape[0], mask), each=isinstance(input, str) and input == "analog_each_step"
+        )
         once = wrapped and tensors[0].shape[0] != recorder.layout.rows
+        held = isinstance(input, str) and input == "analog_once" and not once and recorder.layout.timesteps > 1
+        if held:
+            _require_constant(tensors, recorder.layout)
         for tensor in tensors:
-            edge = Edge.declared(declared, once)
+            edge = Edge.declared(declared, once, held)
             recorder.edges.tag(tensor, edge)
-            if edge.is_spikes:
-                recorder.events(tensor, edge)  # the declaration is checked even where no layer counts events
+            # The declaration is checked even where no layer counts events.
+            if edge.is_spikes and recorder.tally(tensor, edge) is None:
+                recorder.events(tensor, edge)
 
     def end(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
         outcome.append(out)
@@ -51,7 +75,7 @@ def record(network: nn.Module, x: Any, input: InputKind, mask: torch.Tensor | No
         stack.callback(root.register_forward_hook(end).remove)
         try:
             with recorder.watching(root), recorder:
-                _run(network, x, mask)
+                output = _run(network, x, mask)
         except (RuntimeError, ValueError, IndexError) as error:
             if not isinstance(error, SpikesimError):
                 _blame_input(network, x, mask)
@@ -59,14 +83,22 @@ def record(network: nn.Module, x: Any, input: InputKind, mask: torch.Tensor | No
     if isinstance(network, Network) and network.readout is not None:
         charge_readout(recorder, network.readout, outcome[0])
     recorder.checks.finish()
-    return _ledger(recorder, input if isinstance(input, str) else input.kind, strict)
+    ledger = _ledger(recorder, root, input if isinstance(input, str) else input.kind, strict)
+    return replace(ledger, connections=connections), output
 
 
-def _run(network: nn.Module, x: Any, mask: torch.Tensor | None) -> None:
-    if isinstance(network, Network):
-        network.run(x, mask=mask)
-    else:
-        network(x)
+def _run(network: nn.Module, x: Any, mask: torch.Tensor | None) -> Any:
+    return network(x, mask) if isinstance(network, Network) else network(x)
+
+
+def _require_constant(tensors: Sequence[torch.Tensor], layout: Layout) -> None:
+    for tensor in tensors:
+        steps = tensor.reshape(layout.timesteps, layout.samples, *tensor.shape[1:])
+        if not bool((steps == steps[:1]).all()):
+            raise LedgerError(
+                "input='analog_once' says that the input does not change over time, but it does; declare it as "
+                "'analog_each_step', or give an encoder that holds it"
+            )
 
 
 def _blame_input(network: nn.Module, x: Any, mask: torch.Tensor | None) -> None:
@@ -86,11 +118,13 @@ def _blame_input(network: nn.Module, x: Any, mask: torch.Tensor | None) -> None:
 def _declared(input: InputKind) -> SpikeType:
     if isinstance(input, SpikeType):
         return input
-    if input == "analog":
+    if input in ("analog", "analog_once", "analog_each_step"):
         return SpikeType("analog")
     if input == "events":
         return SpikeType("graded", bits=32)
-    raise LedgerError(f"input is {input!r}, but it must be 'analog', 'events' or a SpikeType")
+    raise LedgerError(
+        f"input is {input!r}, but it must be 'analog', 'analog_once', 'analog_each_step', 'events' or a SpikeType"
+    )
 
 
 def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | None) -> None:
@@ -157,18 +191,34 @@ def _evaluating(network: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def _ledger(recorder: Recorder, declared: str, strict: bool) -> Ledger:
+def _ledger(recorder: Recorder, root: nn.Module, declared: str, strict: bool) -> Ledger:
     if recorder.unpriced and strict:
         named = ", ".join(f"{operation} in {layer!r}" for layer, operation in recorder.unpriced)
         raise LedgerError(f"no column counts {named}; rewrite them, or pass strict=False to have them listed")
-    layout = recorder.layout
+    layout, modules = recorder.layout, dict(root.named_modules())
     layers = {
-        name: LayerCounts(
-            frozenset(seen.operations),
-            frozenset(seen.inputs),
-            seen.once,
-            {column: torch.stack([p.cpu() for p in pieces]).sum(0) for column, pieces in seen.pieces.items()},
-        )
+        name: _layer_counts(seen, layout, modules.get("" if name == "(root)" else name))
         for name, seen in recorder.layers.items()
     }
-    return Ledger(layout.timesteps, layout.samples, layout.active(False), declared, layers, dict(recorder.unpriced))
+    return Ledger(
+        layout.timesteps, layout.samples, layout.active(False).sum(1), declared, layers, dict(recorder.unpriced)
+    )
+
+
+def _layer_counts(seen: Seen, layout: Layout, module: nn.Module | None) -> LayerCounts:
+    counts, tables = {}, {}
+    for column, pieces in seen.pieces.items():
+        if all(piece.dim() == 2 for piece in pieces):
+            tables[column] = torch.stack([piece.cpu() for piece in pieces]).sum(0)
+            counts[column] = tables[column].sum(1)
+        else:
+            counts[column] = torch.stack([(p.sum(1) if p.dim() == 2 else p).cpu() for p in pieces]).sum(0)
+    return LayerCounts(
+        frozenset(seen.operations),
+        frozenset(seen.inputs),
+        seen.once,
+        counts,
+        tables,
+        geometry=seen.geometry,
+        **attributes(module, seen),
+    )

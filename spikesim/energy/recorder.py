@@ -7,7 +7,6 @@ equations.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,20 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from spikesim.dynamics import Neuron
-from spikesim.energy.checks import INPUT, Checks
-from spikesim.energy.edges import Edge, EdgeTable
-from spikesim.energy.layout import Layout
-from spikesim.energy.updates import update_mix
-
-
-@dataclass
-class Seen:
-    """What was seen of one layer: pieces of counts per column, and how it was reached."""
-
-    operations: set[str]
-    inputs: set[str]
-    pieces: dict[str, list[torch.Tensor]]
-    once: bool = False
+from spikesim.energy.counting import Counting
+from spikesim.energy.fanout import FanOuts
+from spikesim.energy.rules_neuron import charge_neuron
 
 
 @dataclass(frozen=True)
@@ -59,26 +47,14 @@ class Op:
         return self.named.get(name, default)
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Recorder(Counting, TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts operations while it is active; see :meth:`spikesim.energy.Ledger.record`."""
 
-    layout: Layout  # set when the root module receives its input
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.edges = EdgeTable()
-        self.layers: dict[str, Seen] = {}
-        self.unpriced: dict[tuple[str, str], int] = defaultdict(int)
-        self._stack: list[str] = []
+    def __init__(self, fans: FanOuts | None = None, pruned: bool = False) -> None:
+        super().__init__(fans, pruned)
         self._opaque = 0
-        self.checks = Checks()
 
     # Attribution
-
-    @property
-    def layer(self) -> str:
-        """Qualified name of the module that is running."""
-        return (self._stack[-1] or "(root)") if self._stack else INPUT
 
     @contextmanager
     def watching(self, root: nn.Module) -> Iterator[None]:
@@ -117,76 +93,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if isinstance(module, Neuron):
                 # Still opaque: the recorder's own arithmetic is no operation of the network.
                 if self._opaque == 1:
-                    self._neuron(module, args[0], out)
+                    charge_neuron(self, module, args[0], out)
                 self._opaque -= 1
             self._stack.pop()
 
         return hook
-
-    def _neuron(self, neuron: Neuron, x: torch.Tensor, out: torch.Tensor) -> None:
-        incoming = self.edges.get(x)
-        if incoming is not None:
-            seen = self.seen(incoming, "neuron")
-            if incoming.is_spikes:
-                # Spikes that no layer weighs (pooled, added, or straight from a neuron) are
-                # accumulated one by one.
-                events = self.arrivals(self.events(x, incoming), incoming)
-                self.add(f"synops_{incoming.kind}", events)
-            seen.once = False
-        edge = Edge.declared(neuron.emits)
-        self.edges.tag(out, edge)
-        updates = self.layout.constant(out.numel(), False, self.layer)
-        self.add("neuron_updates", updates)
-        spikes = torch.zeros_like(updates)
-        if edge.is_spikes:
-            spikes = self.per_step(self.events(out, edge), edge)
-            self.add("spikes_out", spikes)
-        mix = update_mix(neuron)
-        for kind, per_update in mix.per_update.items():
-            self.add(f"update_{kind}", updates * per_update)
-        for kind, per_spike in mix.per_spike.items():
-            self.add(f"update_{kind}", spikes.cpu() * per_spike)
-        for primitive, times in mix.unpriced.items():
-            self.unpriced[self.layer, f"neuron {primitive}"] += int(updates.sum()) * times
-
-    # Counting, for rules
-
-    def seen(self, edge: Edge, operation: str) -> Seen:
-        """Note that the running layer executed ``operation`` on an input of type ``edge``."""
-        layer = self.layers.setdefault(self.layer, Seen(set(), set(), defaultdict(list)))
-        layer.operations.add(operation)
-        layer.inputs.add(edge.kind)
-        layer.once |= edge.once
-        return layer
-
-    def add(self, column: str, per_step: torch.Tensor) -> None:
-        """Add int64 ``[T]`` counts to a column of the running layer."""
-        layer = self.layers.setdefault(self.layer, Seen(set(), set(), defaultdict(list)))
-        layer.pieces[column].append(per_step)
-
-    def constant(self, column: str, total: int, edge: Edge) -> None:
-        """Add a total that is the same for every row."""
-        self.add(column, self.layout.constant(total, edge.once, self.layer))
-
-    def per_step(self, counts: torch.Tensor, edge: Edge) -> torch.Tensor:
-        """Sum counts in the layout of ``edge`` to int64 ``[T]``."""
-        return self.layout.per_step(counts, edge.axis, edge.once, self.layer)
-
-    def arrivals(self, counts: torch.Tensor, edge: Edge) -> torch.Tensor:
-        """Count events that reach the running layer; returns them per step."""
-        events = self.per_step(counts, edge)
-        self.add(f"events_in_{edge.kind}", events)
-        return events
-
-    def unknown(self, operation: str, elements: int) -> None:
-        """List an operation that is not priced."""
-        self.unpriced[self.layer, operation] += elements
-
-    def events(self, values: torch.Tensor, edge: Edge) -> torch.Tensor:
-        """Events per value, whole numbers; the values are checked against their declared type, once."""
-        sound = self.edges.sound(values)
-        self.edges.vouch(values)
-        return self.checks.events(values, edge, self.layer, sound)
 
     # The dispatch
 

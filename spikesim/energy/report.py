@@ -1,28 +1,34 @@
-"""The energy report: per-layer energies, honest baselines on the same input, and what was assumed."""
+"""The energy report: per-layer energies, honest baselines on the same input, and how sure the figures are."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-import spikesim
-from spikesim.energy.columns import COLUMNS
-from spikesim.energy.conventions import CONVENTIONS
+from spikesim.energy.across import Elsewhere, across_profiles, flips
+from spikesim.energy.breakeven import BreakEven, break_even
+from spikesim.energy.charges import Side
+from spikesim.energy.comparison import BASELINES, Setting
+from spikesim.energy.included import Included
 from spikesim.energy.ledger import Ledger
-from spikesim.energy.pricing import TERMS, Priced, price
+from spikesim.energy.means import mean_counts
+from spikesim.energy.prices import Distribution, central_prices
+from spikesim.energy.pricing import Priced, itemise, price
 from spikesim.energy.profile import Profile
+from spikesim.energy.quantised import departures, matched_side
+from spikesim.energy.rows import EnergyRow, energy_rows, partners
+from spikesim.energy.uncertainty import Uncertainty, spread_of
 from spikesim.viz import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-REPORT_SCHEMA = 1
+DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,11 @@ class EnergyReport:
         ann_name: which ANN that is.
         profile: the prices.
         source: where the input comes from, in words; energies hold for such inputs only.
+        include: memory traffic and static power, where the user said how.
+        seed: of the resamplings and draws.
+
+    Raises:
+        PricingError: the profile may not be applied to these counts.
 
     Example:
         >>> import torch
@@ -42,8 +53,8 @@ class EnergyReport:
         >>> report = energy_report(torch.nn.Linear(100, 10, bias=False), torch.ones(2, 100), input="analog")
         >>> print(report.verdict)
         No spikes: 4.600 nJ per inference dense, 4.600 nJ zero-skipping (horowitz45-fp32).
-        >>> report.to_dict()["layers"]
-        [{'name': '(root)', 'energy': 4.6e-09, 'by_term': {'mac': 4.6e-09}}]
+        >>> report.priced.layers["(root)"]
+        {'mac': 4.6e-09}
     """
 
     ledger: Ledger
@@ -51,11 +62,36 @@ class EnergyReport:
     ann_name: str
     profile: Profile
     source: str | None = None
+    include: Included = field(default_factory=Included)
+    seed: int = 0
 
-    @property
+    def __post_init__(self) -> None:
+        _ = self.priced  # refuse here rather than at the first question
+
+    @cached_property
     def priced(self) -> Priced:
         """The network: analog layers dense."""
-        return price(self.ledger, self.profile)
+        return price(self.ledger, self.profile, include=self.include)
+
+    @cached_property
+    def matched(self) -> Side:
+        """How the capacity-matched quantised network computes."""
+        return matched_side(self.ledger.timesteps, self.ann_ledger)
+
+    @cached_property
+    def setting(self) -> Setting:
+        """Everything but counts and prices."""
+        return Setting(self.profile, self.include, self.matched)
+
+    @cached_property
+    def energies(self) -> dict[str, float]:
+        """Joules per inference of the network and the baselines; a baseline without a price is 0."""
+        prices = central_prices(self.profile)
+        found = {
+            **self.setting.network(mean_counts(self.ledger), prices),
+            **self.setting.baselines(mean_counts(self.ann_ledger), prices),
+        }
+        return {name: float(joules) for name, joules in found.items()}
 
     @property
     def energy(self) -> float:
@@ -65,36 +101,100 @@ class EnergyReport:
     @property
     def energy_zero_skipping(self) -> float:
         """Joules per inference of the network where its analog layers skip zeros too."""
-        return price(self.ledger, self.profile, zero_skipping=True).total
+        return self.energies["network_zero_skipping"]
 
     @property
     def dense_ann(self) -> float:
         """Joules per inference of the dense ANN."""
-        return price(self.ann_ledger, self.profile).total
+        return self.energies["dense_ann"]
 
     @property
     def zero_skipping_ann(self) -> float:
         """Joules per inference of the ANN that multiplies only non-zero activations."""
-        return price(self.ann_ledger, self.profile, zero_skipping=True).total
+        return self.energies["zero_skipping_ann"]
+
+    @property
+    def capacity_matched(self) -> float:
+        """Joules per inference of the ANN quantised to ceil(log2(T + 1)) bits, skipping zeros."""
+        return self.energies["capacity_matched"]
+
+    def ratio(self, baseline: str) -> float:
+        """Network over baseline, both dense or both skipping zeros of analog inputs; below 1 the network needs less.
+
+        Args:
+            baseline: "dense_ann", "zero_skipping_ann" or "capacity_matched".
+        """
+        against = self.energies[baseline]
+        return self.energies[BASELINES[baseline][1]] / against if against else float("inf")
 
     @property
     def ratio_dense(self) -> float:
-        """Network over dense ANN; below 1 the network needs less."""
-        return _ratio(self.energy, self.dense_ann)
+        """Network over dense ANN."""
+        return self.ratio("dense_ann")
 
     @property
     def ratio_zero_skipping(self) -> float:
-        """Network over zero-skipping ANN, both skipping zeros of analog inputs; below 1 the network needs less."""
-        return _ratio(self.energy_zero_skipping, self.zero_skipping_ann)
+        """Network over zero-skipping ANN, both skipping zeros of analog inputs."""
+        return self.ratio("zero_skipping_ann")
+
+    @cached_property
+    def rows(self) -> list[EnergyRow]:
+        """Every layer beside its counterparts, with the baselines that it loses to."""
+        return energy_rows(self)
+
+    def spread(
+        self, draws: int = DRAWS, seed: int | None = None, distribution: Distribution = "triangular"
+    ) -> Uncertainty:
+        """Resample the samples and draw the constants.
+
+        Args:
+            draws: resamplings and draws.
+            seed: by default the report's.
+            distribution: of a constant between low and high: "triangular" with its peak at the value, or "log-uniform".
+
+        Raises:
+            ConfigError: fewer than 2 draws, or another distribution.
+        """
+        chosen = self.seed if seed is None else seed
+        return spread_of(self.setting, self.ledger, self.ann_ledger, draws, chosen, distribution)
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """How sure the figures are, with the defaults of :meth:`spread`."""
+        return self.spread()
+
+    @cached_property
+    def break_even(self) -> BreakEven:
+        """Activity of the network, and the activity at which it would cost as much as its baselines."""
+        return break_even(self.setting, self.ledger, self.ann_ledger)
+
+    @cached_property
+    def elsewhere(self) -> list[Elsewhere]:
+        """The same counts under every other profile."""
+        return across_profiles(self.setting, self.ledger, self.ann_ledger)
 
     @property
+    def flips(self) -> dict[str, bool]:
+        """Baseline -> whether the network beats it under one profile and not under another."""
+        return flips(self.elsewhere)
+
+    @cached_property
+    def departures(self) -> list[str]:
+        """Where the capacity-matched baseline does not match this network, in words."""
+        return departures(self.ledger, partners(self), self.ann_ledger)
+
+    @cached_property
     def unpriced(self) -> list[dict[str, Any]]:
-        """Operations and columns without a price, of the network and of the ANN."""
+        """Operations and columns without a price, of the network and, where the profile prices one, of the ANN."""
         listed: list[dict[str, Any]] = []
-        for whose, ledger in (("network", self.ledger), ("ann", self.ann_ledger)):
+        sides = [("network", self.ledger, self.priced)]
+        if self.profile.has_baseline:
+            ann = itemise(self.ann_ledger, self.profile, Side(), self.include, None)
+            sides.append(("ann", self.ann_ledger, ann))
+        for whose, ledger, priced in sides:
             for (layer, operation), results in ledger.unpriced.items():
                 listed.append({"of": whose, "layer": layer, "operation": operation, "results": results})
-            for column, count in price(ledger, self.profile).unpriced.items():
+            for column, count in priced.unpriced.items():
                 listed.append({"of": whose, "layer": "(all)", "operation": column, "results": count})
         return listed
 
@@ -107,48 +207,9 @@ class EnergyReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in plain values; energies in joules per inference."""
-        priced = self.priced
-        return {
-            "schema": REPORT_SCHEMA,
-            "package": "spikesim",
-            "version": spikesim.__version__,
-            "torch": torch.__version__,
-            "profile": {
-                "name": self.profile.name,
-                "title": self.profile.title,
-                "digest": self.profile.digest,
-                "constants": {k: c.model_dump() for k, c in self.profile.constants.items()},
-                "citation": self.profile.citation,
-                "note": self.profile.note,
-            },
-            "timesteps": self.ledger.timesteps,
-            "samples": self.ledger.samples,
-            "input": {"kind": self.ledger.input, "source": self.source},
-            "unit": "J",
-            "energy": {
-                "network": self.energy,
-                "network_zero_skipping": self.energy_zero_skipping,
-                "dense_ann": self.dense_ann,
-                "zero_skipping_ann": self.zero_skipping_ann,
-                "by_term": {term: priced.term(term) for term in TERMS},
-            },
-            "ratio": {
-                # JSON has no infinity: against a baseline that costs nothing there is no ratio.
-                "dense_ann": self.ratio_dense if self.dense_ann else None,
-                "zero_skipping_ann": self.ratio_zero_skipping if self.zero_skipping_ann else None,
-            },
-            "verdict": self.verdict,
-            "baseline": self.ann_name,
-            "layers": [
-                {"name": name, "energy": priced.layer(name), "by_term": dict(priced.layers[name])}
-                for name in self.ledger.layers
-            ],
-            "conventions": CONVENTIONS,
-            "columns": COLUMNS,
-            "unpriced": self.unpriced,
-            "ledger": self.ledger.to_dict(),
-            "ann_ledger": self.ann_ledger.to_dict(),
-        }
+        from spikesim.energy.document import document
+
+        return document(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the report as JSON; the file appears whole or not at all.
@@ -169,7 +230,3 @@ class EnergyReport:
         from spikesim.energy.table import show
 
         show(self, console)
-
-
-def _ratio(energy: float, baseline: float) -> float:
-    return energy / baseline if baseline else float("inf")

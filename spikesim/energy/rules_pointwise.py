@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from spikesim.dynamics.declarations import SpikeKind
-from spikesim.energy.edges import Edge, same_scale
+from spikesim.energy.edges import Edge, EdgeKind, same_scale
 from spikesim.energy.rules_shape import activations, first_activation, viewed_axis
 
 if TYPE_CHECKING:
@@ -35,6 +34,9 @@ _PER_ELEMENT: dict[str, dict[str, int]] = {
     "_native_batch_norm_legit_no_training": {"op_mul": 1, "op_add": 1},
 }  # fmt: skip
 
+# What a network calls its activations: those of NeuroBench's sparsity.
+_ACTIVATIONS = frozenset({"relu", "threshold", "leaky_relu", "_prelu_kernel", "hardtanh"})
+
 
 def _elementwise(recorder: Recorder, op: Op) -> list[Edge]:
     tensor, edge = first_activation(recorder, op)
@@ -42,7 +44,15 @@ def _elementwise(recorder: Recorder, op: Op) -> list[Edge]:
     recorder.seen(edge, op.name)
     for column, each in _PER_ELEMENT[op.name].items():
         recorder.constant(column, out.numel() * each, edge)
-    return [_analog(tensor, edge, out)]
+    result = _analog(tensor, edge, out)
+    if op.name in _ACTIVATIONS and isinstance(out, torch.Tensor):
+        recorder.constant("activations", out.numel(), edge)
+        counted = recorder.tally(out, result)
+        if counted is None or counted.messages is None:
+            recorder.add("activations_nonzero", recorder.per_step(out != 0, result))
+        else:
+            recorder.add("activations_nonzero", recorder.per_row(counted.messages, result))
+    return [result]
 
 
 def _clamp(recorder: Recorder, op: Op) -> list[Edge]:
@@ -79,17 +89,24 @@ def _sum(recorder: Recorder, op: Op) -> list[Edge]:
     for tensor, e in pairs:
         if e.is_spikes:
             # Event-driven: one addition per spike, none where nothing arrives.
-            recorder.add("residual_adds", recorder.arrivals(recorder.events(tensor, e), e))
+            recorder.add("residual_adds", recorder.arriving(tensor, e))
             return [_analog(analog, recorder.edges.get(analog) or edge, op.out)]
     recorder.constant("residual_adds", op.out.numel(), edge)
     wide = first if first.numel() >= second.numel() else second
-    return [replace(_analog(wide, edge if wide is first else other, op.out), once=edge.once and other.once)]
+    return [
+        replace(
+            _analog(wide, edge if wide is first else other, op.out),
+            once=edge.once and other.once,
+            held=edge.held and other.held,
+        )
+    ]
 
 
 def _merged(recorder: Recorder, op: Op, pairs: list[tuple[torch.Tensor, Edge]]) -> Edge:
     """Two spike trains on one line: integers, each unit an event; nothing is added before the weights."""
     (first, edge), (second, other) = pairs
-    kind: SpikeKind = "signed" if op.name == "sub" or "signed" in (edge.kind, other.kind) else "graded"
+    kind: EdgeKind = "signed" if op.name == "sub" or "signed" in (edge.kind, other.kind) else "graded"
+    kind = "multibit" if "multibit" in (edge.kind, other.kind) else kind
     merged = replace(edge, kind=kind, levels=None, pad=(), axis=_analog(first, edge, op.out).axis)
     plain = same_scale((edge, other)) and op.get("alpha", 1) == 1 and first.shape == second.shape
     if plain and kind == "graded":
@@ -135,7 +152,7 @@ def _gate(recorder: Recorder, op: Op, pairs: list[tuple[torch.Tensor, Edge]]) ->
     elif spikes:
         # A product with a spike happens only where the spike is.
         tensor, e = spikes[0]
-        recorder.add("op_mul", recorder.arrivals(recorder.events(tensor, e), e))
+        recorder.add("op_mul", recorder.arriving(tensor, e))
     else:
         recorder.constant("op_mul", op.out.numel(), edge)
     return result

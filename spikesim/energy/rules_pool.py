@@ -12,6 +12,7 @@ from spikesim.energy.edges import Edge
 from spikesim.energy.fanout import adaptive_window_sizes, window_sizes
 from spikesim.energy.layout import exact_sum
 from spikesim.energy.rules_shape import first_activation
+from spikesim.energy.tally import Tally
 
 if TYPE_CHECKING:
     from spikesim.energy.recorder import Op, Recorder
@@ -57,8 +58,15 @@ def _average(recorder: Recorder, op: Op) -> list[Edge]:
     divisor = (windows / averaged).nan_to_num()
     uniform = bool((divisor == divisor.flatten()[0]).all())
     pooled = replace(edge, levels=None, pad=())
-    if uniform and edge.kind != "signed" and edge.counts is None:
-        return [replace(pooled, scale=edge.scale / float(divisor.flatten()[0]))]
+    if uniform and not edge.takes_signs and edge.counts is None:
+        folded = replace(pooled, scale=edge.scale / float(divisor.flatten()[0]))
+        known = recorder.edges.tally(x, edge)
+        if known is not None and edge.axis == 0 and x.dim() == windows.dim() + 2:
+            # The map of the pooled spikes is the pooled map: the spikes need not be read again.
+            places = known.places.view(x.shape[0], 1, *x.shape[2:]).double()
+            sums = op.call(**{k: places if v is x else v for k, v in op.named.items()}) * float(divisor.flatten()[0])
+            recorder.edges.keep(op.out, folded, Tally(sums.round().to(torch.int64).flatten(1), None))
+        return [folded]
     counts = recorder.events(x, edge).double()
     sums = op.call(**{k: counts if v is x else v for k, v in op.named.items()}) * divisor.to(counts.device)
     return [replace(pooled, counts=sums.round().to(torch.int64))]
@@ -88,7 +96,7 @@ def _total(recorder: Recorder, op: Op) -> list[Edge]:
     per_output = x.numel() // max(op.out.numel(), 1)
     if folds:
         summed = replace(edge, levels=None, axis=axis, pad=())
-        if edge.kind != "signed" and edge.counts is None:
+        if not edge.takes_signs and edge.counts is None:
             return [replace(summed, scale=edge.scale / (per_output if op.name == "mean" else 1))]
         counts = exact_sum(recorder.events(x, edge), dims, keepdim=op["keepdim"])
         return [replace(summed, counts=counts)]

@@ -165,12 +165,12 @@ def _join(recorder: Recorder, op: Op) -> list[Edge]:
     kinds = {e.kind for e in edges}
     joined = replace(
         first,
-        kind=first.kind if len(kinds) == 1 else "graded",
+        kind=first.kind if len(kinds) == 1 else "multibit" if "multibit" in kinds else "graded",
         levels=first.levels if len({e.levels for e in edges}) == 1 else None,
         axis=axis,
         pad=(),
     )
-    if same_scale(edges) and "signed" not in kinds - {first.kind}:
+    if same_scale(edges) and (len(kinds) == 1 or not kinds & {"signed", "multibit"}):
         return [joined]
     counts = [
         torch.zeros_like(t, dtype=torch.int64) if e is None else recorder.events(t, e).to(torch.int64) for t, e in pairs

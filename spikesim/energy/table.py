@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spikesim.energy.columns import EVENT_KINDS
+from spikesim.energy.comparison import BASELINES
 from spikesim.energy.pricing import TERMS
 from spikesim.energy.units import format_count, format_energy
 
@@ -54,12 +55,14 @@ def layer_table(report: EnergyReport) -> Table:
         table.add_column(title, justify="right", no_wrap=True, footer=mean(sum(totals[n] for n in names)))
     table.add_column("energy", justify="right", no_wrap=True, footer=format_energy(whole))
     table.add_column("share", justify="right", no_wrap=True, footer=_share(whole, whole))
-    for name, layer in ledger.layers.items():
-        energy = priced.layer(name)
-        if not energy and not any(layer[n] for names in _COUNTED.values() for n in names):
+    for name in priced.layers:
+        energy, layer = priced.layer(name), ledger.layers.get(name)
+        of_layer = [sum(layer[n] for n in names) if layer else 0 for names in _COUNTED.values()]
+        if not energy and not any(of_layer):
             continue  # moves or folds values only
-        counts = [mean(sum(layer[n] for n in names)) for names in _COUNTED.values()]
-        table.add_row(name, layer.input_type, *counts, format_energy(energy), _share(energy, whole))
+        counts = [mean(count) for count in of_layer]
+        kind = layer.input_type if layer else ""
+        table.add_row(name, kind, *counts, format_energy(energy), _share(energy, whole))
     return table
 
 
@@ -76,20 +79,65 @@ def term_table(report: EnergyReport) -> Table:
     return table
 
 
+_COLUMNS = {
+    "dense_ann": "dense ANN",
+    "zero_skipping_ann": "zero-skipping ANN",
+    "capacity_matched": "ANN of {bits} bits",
+}
+
+
 def baseline_table(report: EnergyReport) -> Table:
     """The network beside its baselines; like is compared with like."""
     table = _table(f"beside the {report.ann_name}, same {report.ledger.samples} samples")
-    for title in ("analog layers", "network", "ANN", "network / ANN"):
-        table.add_column(title, justify="left" if title == "analog layers" else "right")
-    dense, skipping = report.dense_ann, report.zero_skipping_ann
-    table.add_row("dense", format_energy(report.energy), format_energy(dense), _times(report.ratio_dense))
-    table.add_row(
-        "skipping zeros",
-        format_energy(report.energy_zero_skipping),
-        format_energy(skipping),
-        _times(report.ratio_zero_skipping),
-    )
+    for title in ("baseline", "network", "baseline costs", "ratio", "sampling 95 %", "P(network less)"):
+        table.add_column(title, justify="left" if title == "baseline" else "right")
+    found = report.uncertainty
+    for name, (_, compared) in BASELINES.items():
+        spread = found.counts.get(f"ratio_{name}") if found.counts else None
+        table.add_row(
+            _COLUMNS[name].format(bits=report.matched.bits),
+            format_energy(report.energies[compared]),
+            format_energy(report.energies[name]),
+            _times(report.ratio(name)),
+            f"{spread.low:.3f}-{spread.high:.3f}" if spread else "-",
+            f"{found.wins[name]:.2f}" if found.wins else "-",
+        )
     return table
+
+
+def certainty(report: EnergyReport) -> list[str]:
+    """How sure the energy is, whether other profiles agree, and how the activity compares, one sentence each."""
+    found, lines = report.uncertainty, []
+    for spreads, words in ((found.counts, "95 % over samples"), (found.constants, "90 % over constants")):
+        if spreads:
+            one = spreads["network"]
+            lines.append(f"Energy per inference: {format_energy(one.low)} to {format_energy(one.high)} ({words}).")
+    if not found.constants:
+        lines.append(f"Profile {report.profile.name} gives no ranges: nothing here says how sure its constants are.")
+    if report.ann_ledger is report.ledger:
+        return lines
+    panel = report.break_even
+    turned = [BASELINES[name][0] for name, flips in report.flips.items() if flips]
+    priced = sum(bool(one.ratios) for one in report.elsewhere)
+    if turned and report.profile.has_baseline:
+        lines.append(f"The verdict against {' and '.join(turned)} differs between profiles.")
+    elif priced and report.profile.has_baseline:
+        lines.append(f"The verdict is the same under all {priced} profiles that price an ANN.")
+    lines.append(
+        f"Activity: {panel.spikes_per_synapse:.3g} spikes per synapse and inference, "
+        f"{panel.firing_rate:.3g} per neuron and step."
+    )
+    for name, scale in panel.scale.items():
+        end = panel.at(name)
+        if end is not None:
+            lines.append(f"Break-even with {BASELINES[name][0]}: {end[1]:.3g} spikes per synapse.")
+        elif scale is not None:
+            lines.append(f"Break-even with {BASELINES[name][0]}: none, a silent network costs more already.")
+    for limit, where in panel.beside():
+        if where != "another T":
+            bound = f"{limit.low:g}" if limit.low == limit.high else f"{limit.low:g}-{limit.high:g}"
+            lines.append(f"Published limit, {limit.quantity.replace('_', ' ')} {bound}: {where} ({limit.citation}).")
+    return lines
 
 
 def show(report: EnergyReport, console: Console | None = None) -> None:
@@ -97,10 +145,13 @@ def show(report: EnergyReport, console: Console | None = None) -> None:
     console = console or Console()
     console.print(layer_table(report))
     console.print(term_table(report))
-    console.print(baseline_table(report))
+    if report.profile.has_baseline:
+        console.print(baseline_table(report))
     if report.source is not None:
         console.print(f"Input ({report.ledger.input}): {report.source}.", highlight=False, markup=False)
     console.print(report.verdict, highlight=False, markup=False)
+    for line in certainty(report):
+        console.print(line, highlight=False, markup=False)
     if report.unpriced:
         named = sorted({f"{u['operation']} in {u['layer']} ({u['of']})" for u in report.unpriced})
         console.print("Not priced: " + "; ".join(named), highlight=False, markup=False)

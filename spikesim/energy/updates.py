@@ -25,7 +25,9 @@ _PRICE = {
     "minimum": ("cmp",),
     "maximum": ("cmp",),
     "clip": ("cmp", "cmp"),
-    # Selections, signs and copies move bits; they are no arithmetic.
+    "round": ("add",),  # adds one half and drops bits
+    # Selections, signs, dropped bits and copies are no arithmetic.
+    "floor": (),
     "where": (),
     "neg": (),
     "abs": (),

@@ -1,9 +1,10 @@
-"""The verdict of a report: one sentence that claims no more than what was priced."""
+"""The verdict of a report: a sentence or two that claim no more than what was priced."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spikesim.energy.comparison import BASELINES
 from spikesim.energy.units import format_count, format_energy
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def verdict(report: EnergyReport) -> str:
 not priced: _softmax.
     """
     profile = report.profile.name
-    if "mac" not in report.profile.constants:
+    if not report.profile.has_baseline:
         return (
             f"No verdict: profile {profile} prices no MACs, and so no ANN to compare with; what it prices of the "
             f"network is {format_energy(report.energy)} per inference.{_left_out(report)}"
@@ -43,18 +44,28 @@ not priced: _softmax.
             f"No verdict: the baseline ({report.ann_name}) does no priced MACs; the network needs "
             f"{format_energy(report.energy)} per inference ({profile}).{_left_out(report)}"
         )
-    against = [
-        _clause(report.ratio_dense, "the dense ANN", report.dense_ann),
-        _clause(report.ratio_zero_skipping, "the zero-skipping ANN", report.zero_skipping_ann),
-    ]
-    wins = [ratio < 1 for ratio in (report.ratio_dense, report.ratio_zero_skipping)]
+    against = [_clause(report, name) for name in BASELINES]
+    wins = [report.ratio(name) < 1 for name in BASELINES]
     opening = "Spiking wins" if all(wins) else "Spiking wins only in part" if any(wins) else "Spiking loses"
     if report.unpriced:
         opening += ", as far as operations are priced"
     return (
         f"{opening}: {format_energy(report.energy)} per inference at T = {report.ledger.timesteps}, "
-        f"{' and '.join(against)} ({profile}; baseline: {report.ann_name}).{_left_out(report)}"
+        f"{', '.join(against[:-1])} and {against[-1]} ({profile}; baseline: {report.ann_name})."
+        f"{_where_it_loses(report)}{_left_out(report)}"
     )
+
+
+def _where_it_loses(report: EnergyReport) -> str:
+    """The layers that need more than in the zero-skipping ANN, the costliest excess first."""
+    beside = [row for row in report.rows if row.network and row.zero_skipping_ann]
+    lost = [row for row in beside if "zero_skipping_ann" in row.loses_to]
+    if not lost:
+        return ""
+    lost.sort(key=lambda row: row.zero_skipping_ann - row.network_zero_skipping)
+    named = [f"{row.layer} ({row.network_zero_skipping / row.zero_skipping_ann:.1f}x)" for row in lost[:_NAMED]]
+    more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+    return f" It loses to the zero-skipping ANN in {len(lost)} of {len(beside)} layers: {', '.join(named)}{more}."
 
 
 def _left_out(report: EnergyReport) -> str:
@@ -67,14 +78,18 @@ def _left_out(report: EnergyReport) -> str:
     sides: dict[str, int] = {}
     for u in unpriced:
         sides[u["of"]] = sides.get(u["of"], 0) + u["results"]
-    if report.ann_ledger is report.ledger:
+    if report.ann_ledger is report.ledger or not report.profile.has_baseline:
         return f" Lower bound: {format_count(sides['network'])} operations not priced: {named}."
     words = {"network": "the network", "ann": "the ANN"}
     counted = " and ".join(f"{format_count(count)} of {words[side]}" for side, count in sides.items())
     return f" Lower bounds: operations not priced, {counted}: {named}."
 
 
-def _clause(ratio: float, against: str, baseline: float) -> str:
+def _clause(report: EnergyReport, baseline: str) -> str:
+    against, ratio = BASELINES[baseline][0], report.ratio(baseline)
+    if baseline == "capacity_matched":
+        against += f" of {report.matched.bits} bit{'s' if report.matched.bits != 1 else ''}"
+    joules = format_energy(report.energies[baseline])
     if ratio < 1:
-        return f"{1 / ratio if ratio else float('inf'):.2f}x less than {against} ({format_energy(baseline)})"
-    return f"{ratio:.2f}x {against} ({format_energy(baseline)})"
+        return f"{1 / ratio if ratio else float('inf'):.2f}x less than {against} ({joules})"
+    return f"{ratio:.2f}x {against} ({joules})"

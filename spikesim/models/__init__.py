@@ -9,7 +9,6 @@ Example:
 from spikesim.models.conv_snn import ConvSNN, conv_snn
 from spikesim.models.decoder import Decoder, decoder
 from spikesim.models.digits_cnn import DigitsCNN, digits_cnn
-from spikesim.models.fold import fold_batchnorm
 from spikesim.models.lookup import BUILT_IN, build, find_factory
 from spikesim.models.mobilenet import mobilenet_v2
 from spikesim.models.resnet import resnet
@@ -28,7 +27,6 @@ __all__ = [
     "decoder",
     "digits_cnn",
     "find_factory",
-    "fold_batchnorm",
     "mobilenet_v2",
     "resnet",
     "unet",

@@ -4,6 +4,7 @@ from spikesim.neurons.adaptive import ALIF, AdLIF
 from spikesim.neurons.biophysical import FitzHughNagumo, HodgkinHuxley
 from spikesim.neurons.continuous import ContinuousNeuron
 from spikesim.neurons.current import CubaLI, CubaLIF, RSynaptic
+from spikesim.neurons.differential import DifferentialIF
 from spikesim.neurons.escape import EscapeLIF
 from spikesim.neurons.exponential import EIF, QIF, AdEx
 from spikesim.neurons.gated import GLIF
@@ -41,6 +42,7 @@ __all__ = [
     "ContinuousNeuron",
     "CubaLI",
     "CubaLIF",
+    "DifferentialIF",
     "EscapeLIF",
     "FitzHughNagumo",
     "HodgkinHuxley",

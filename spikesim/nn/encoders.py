@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import Any
 
-from spikesim.errors import TimestepsError
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from spikesim.errors import ConfigError, TimestepsError
+
+
+def check_timesteps(name: str, timesteps: object) -> int:
+    """T, if it is a whole number of at least 1."""
+    if not isinstance(timesteps, int) or isinstance(timesteps, bool):
+        raise TimestepsError(f"{name}: timesteps is {timesteps!r}, but it must be a whole number")
+    if timesteps < 1:
+        raise TimestepsError(f"{name}: timesteps is {timesteps}, but it must be at least 1")
+    return timesteps
+
+
+def positive(name: str, value: float) -> float:
+    """The value, if it is a finite number above 0."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < float("inf"):
+        raise ConfigError(f"{name} is {value!r}, but it must be a positive number")
+    return float(value)
 
 
 class Constant(nn.Module):
@@ -21,7 +40,7 @@ class Constant(nn.Module):
         hoist: compute the layers before the first neuron once; else repeat the input.
 
     Shape:
-        ``[N, ...] -> [T, N, ...]``.
+        ``[N, ...] -> [T, N, ...]``, a tensor or each of a tuple, list or dict.
 
     Raises:
         TimestepsError: ``timesteps`` is less than 1.
@@ -35,17 +54,13 @@ class Constant(nn.Module):
 
     def __init__(self, timesteps: int, hoist: bool = True) -> None:
         super().__init__()
-        if not isinstance(timesteps, int):
-            raise TimestepsError(f"Constant: timesteps is {timesteps!r}, but it must be a whole number")
-        if timesteps < 1:
-            raise TimestepsError(f"Constant: timesteps is {timesteps}, but it must be at least 1")
-        self.timesteps = timesteps
+        self.timesteps = check_timesteps("Constant", timesteps)
         self.hoist = hoist
 
     def extra_repr(self) -> str:
         """Constructor arguments in the module's printed form."""
         return f"timesteps={self.timesteps}, hoist={self.hoist}"
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Repeat ``x`` along a new first axis, without copying."""
-        return torch.as_tensor(x).expand(self.timesteps, *x.shape)
+        return pytree.tree_map(lambda leaf: torch.as_tensor(leaf).expand(self.timesteps, *leaf.shape), x)

@@ -86,7 +86,7 @@ class Network(nn.Module):
             x: ``[T, N, ...]`` tensor or pytree of them; ``[N, ...]`` with an encoder.
             mask: bool ``[T, N]``, True where the step is real; a masked step freezes state and is not read out.
         """
-        return self._read(self._unfolded(x, mask)[0], mask)
+        return self.read_out(self._unfolded(x, mask)[0], mask)
 
     def unread(self, x: Any, mask: Tensor | None = None) -> Any:
         """The output before the readout, ``[T, N, ...]``: accuracy at every t from one run."""
@@ -107,7 +107,17 @@ class Network(nn.Module):
             StateError: the state is of another network or another batch.
         """
         output, final = self._unfolded(x, mask, state, keep=True)
-        return Run(self._read(output, mask), final)
+        return Run(self.read_out(output, mask), final)
+
+    def over_time(self, x: Any) -> tuple[Network, Any]:
+        """A network that can be watched step by step, and its input, which do what this one does with ``x``.
+
+        A network whose number of steps depends on its input runs to find it; every other is its own.
+
+        Args:
+            x: as in :meth:`forward`.
+        """
+        return self, x
 
     def stream(self, detach: bool = True) -> Stream:
         """A session that keeps state between chunks of one recording.
@@ -184,12 +194,14 @@ class Network(nn.Module):
         """Neurons by their qualified name inside ``module``."""
         return {name: m for name, m in self.module.named_modules() if isinstance(m, Neuron)}
 
-    def _read(self, output: Any, mask: Tensor | None) -> Any:
+    def read_out(self, output: Any, mask: Tensor | None = None) -> Any:
+        """What the readout makes of the output of :meth:`unread`; that output itself where there is no readout."""
         readout = self.readout
         if readout is None:
             return output
         # A readout of the user's own need not know about masks unless there is one.
-        return pytree.tree_map(lambda y: readout(y) if mask is None else readout(y, mask), output)
+        read = readout if mask is None else lambda y: readout(y, mask)
+        return pytree.tree_map_only(Tensor, read, output)  # None among several outputs stays
 
     def _unfolded(
         self,

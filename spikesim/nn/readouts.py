@@ -74,6 +74,24 @@ class DelayedMean(nn.Module):
         return Mean()(y[self.delay :], None if mask is None else mask[self.delay :])
 
 
+class Max(nn.Module):
+    """The largest value over time: of a potential, how close it came to firing.
+
+    >>> import torch
+    >>> y = torch.tensor([[[1.0]], [[3.0]]])
+    >>> Max()(y), Max()(y, mask=torch.tensor([[True], [False]]))
+    (tensor([[3.]]), tensor([[1.]]))
+    """
+
+    def forward(self, y: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``[T, N, ...] -> [N, ...]``; zero for a sample without a real step."""
+        if mask is None:
+            return y.amax(0)
+        shaped = mask.reshape(*mask.shape, *[1] * (y.dim() - 2))
+        # A sample without a single real step has said nothing.
+        return y.masked_fill(~shaped, -torch.inf).amax(0).masked_fill(~shaped.any(0), 0.0)
+
+
 class Last(nn.Module):
     """The last real step.
 

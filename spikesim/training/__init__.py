@@ -14,22 +14,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spikesim.training.activity import Activity, rate_penalty
     from spikesim.training.classifier import SpikingClassifier
     from spikesim.training.config import TrainConfig, read_config
     from spikesim.training.data import EventDataModule
     from spikesim.training.evaluation import Evaluation, evaluate
     from spikesim.training.images import fit_images, image_accuracy
     from spikesim.training.interrupt import TrainingInterrupted
+    from spikesim.training.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
+    from spikesim.training.metrics import AccuracyOverTime
     from spikesim.training.rates import FiringRates
     from spikesim.training.record import TrainResult
     from spikesim.training.run import resume, train
     from spikesim.training.weights import load_weights, read_weights
 
 __all__ = [
+    "AccuracyOverTime",
+    "Activity",
+    "CountMSE",
+    "CrossEntropy",
     "Evaluation",
     "EventDataModule",
     "FiringRates",
+    "Loss",
     "SpikingClassifier",
+    "StepCrossEntropy",
     "TrainConfig",
     "TrainResult",
     "TrainingInterrupted",
@@ -37,6 +46,7 @@ __all__ = [
     "fit_images",
     "image_accuracy",
     "load_weights",
+    "rate_penalty",
     "read_config",
     "read_weights",
     "resume",
@@ -44,10 +54,16 @@ __all__ = [
 ]
 
 _HOME = {
+    "AccuracyOverTime": "metrics",
+    "Activity": "activity",
+    "CountMSE": "losses",
+    "CrossEntropy": "losses",
     "Evaluation": "evaluation",
     "EventDataModule": "data",
     "FiringRates": "rates",
+    "Loss": "losses",
     "SpikingClassifier": "classifier",
+    "StepCrossEntropy": "losses",
     "TrainConfig": "config",
     "TrainResult": "record",
     "TrainingInterrupted": "interrupt",
@@ -55,6 +71,7 @@ _HOME = {
     "fit_images": "images",
     "image_accuracy": "images",
     "load_weights": "weights",
+    "rate_penalty": "activity",
     "read_config": "config",
     "read_weights": "weights",
     "resume": "run",

@@ -1,8 +1,9 @@
-"""The Lightning module: one network, cross-entropy on its readout, AdamW with a warm-up and a cosine."""
+"""The Lightning module: one network, a loss over time, an optimiser with a warm-up and a cosine."""
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Literal
 
 import lightning.pytorch as lightning
 import torch
@@ -12,7 +13,9 @@ from torchmetrics.classification import MulticlassAccuracy
 from spikesim.datasets import EventBatch
 from spikesim.errors import ConfigError, DivergenceError
 from spikesim.nn import Network
+from spikesim.training.activity import Activity, rate_penalty
 from spikesim.training.evaluation import scores
+from spikesim.training.losses import CrossEntropy, Loss
 from spikesim.training.rates import FiringRates
 from spikesim.training.schedule import warmup_cosine
 
@@ -27,10 +30,14 @@ class SpikingClassifier(lightning.LightningModule):
     Args:
         network: with a readout over time, giving ``[N, classes]``.
         classes: number of classes.
-        lr: peak learning rate of AdamW.
+        loss: of the scores over time; by default cross-entropy of what the readout makes of them.
+        optimizer: "adamw", or "sgd" with Nesterov momentum of 0.9.
+        lr: peak learning rate.
         weight_decay: decay of tensors with two or more axes; biases, batch-norm and neuron parameters
             are left alone.
         warmup: share of all steps in which the learning rate rises.
+        rates: weight, least and largest firing rate of :func:`rate_penalty`, which is added to the loss.
+        compile: compile the forward of training with ``torch.compile``.
         metadata: numbers and strings to store in checkpoints, beside the weights.
 
     Raises:
@@ -48,18 +55,28 @@ class SpikingClassifier(lightning.LightningModule):
         self,
         network: Network,
         classes: int,
+        loss: Loss | None = None,
+        *,
+        optimizer: Literal["adamw", "sgd"] = "adamw",
         lr: float = 4e-3,
         weight_decay: float = 1e-2,
         warmup: float = 0.1,
+        rates: tuple[float, float, float] | None = None,
+        compile: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if network.readout is None:
             raise ConfigError("the network has no readout over time; build it with Network(..., readout=Mean())")
         self.network = network
+        self.loss = loss or CrossEntropy(network.readout)
+        self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
         self.warmup = warmup
+        self.rates = rates
+        # Not the module: its state is saved, and compiled modules rename it.
+        self._unread: Any = torch.compile(network.unread) if compile else network.unread
         self.metadata = metadata or {}
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.val_accuracy = MulticlassAccuracy(classes, average="micro")
@@ -67,14 +84,21 @@ class SpikingClassifier(lightning.LightningModule):
 
     def training_step(self, batch: EventBatch, index: int) -> torch.Tensor:
         """Give the loss of one batch."""
-        logits = scores(self.network, batch)
-        loss = functional.cross_entropy(logits, batch.y)
+        activity = Activity(self.network) if self.rates else None
+        with activity or nullcontext():
+            y = self._unread(batch.x.float(), batch.mask)
+        loss = self.loss(y, batch.y, batch.mask)
+        if activity is not None and self.rates is not None:
+            weight, low, high = self.rates
+            penalty = rate_penalty(activity.rates(batch.mask), low=low, high=high)
+            self._log("rate_penalty", penalty, len(batch.y))
+            loss = loss + weight * penalty
         if not torch.isfinite(loss):
             raise DivergenceError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, batch {index + 1}; "
                 f"try a lower learning rate (it was {self.lr:g}) or a longer warm-up (it was {self.warmup:g})"
             )
-        self.train_accuracy(logits, batch.likeliest)
+        self.train_accuracy(self.network.read_out(y.detach(), batch.mask), batch.likeliest)
         self._log("train_loss", loss, len(batch.y))
         self._log("train_accuracy", self.train_accuracy, len(batch.y))
         return loss
@@ -102,14 +126,18 @@ class SpikingClassifier(lightning.LightningModule):
         self._rates = None
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Set up AdamW and the schedule over all steps of the run."""
+        """Set up the optimiser and the schedule over all steps of the run."""
         matrices = [p for p in self.network.parameters() if p.requires_grad and p.ndim >= 2]
         others = [p for p in self.network.parameters() if p.requires_grad and p.ndim < 2]
         groups = [
             {"params": matrices, "weight_decay": self.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        optimizer: torch.optim.Optimizer = (
+            torch.optim.AdamW(groups, lr=self.lr)
+            if self.optimizer == "adamw"
+            else torch.optim.SGD(groups, lr=self.lr, momentum=0.9, nesterov=True)
+        )
         total = int(self.trainer.estimated_stepping_batches)
         warmup = round(self.warmup * total)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: warmup_cosine(step, warmup, total))

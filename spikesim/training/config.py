@@ -44,8 +44,26 @@ class TrainConfig(BaseModel):
     )
     epochs: int = Field(25, ge=1, description="Passes over the training set.")
     batch_size: int = Field(32, ge=1, description="Recordings per optimiser step.")
-    lr: float = Field(4e-3, gt=0, description="Peak learning rate of AdamW.")
-    weight_decay: float = Field(1e-2, ge=0, description="AdamW's decay of weight matrices and kernels.")
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients are averaged for one optimiser step.")
+    loss: Literal["readout", "mean", "count", "max", "last", "step", "count_mse"] = Field(
+        "readout",
+        description="Cross-entropy of what the network's readout gives, or of the mean, count, largest or last score "
+        "over time, or of every step (TET); or count_mse.",
+    )
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
+    rate_penalty: float = Field(0.0, ge=0, description="Weight of the penalty on firing rates outside their band.")
+    rate_low: float = Field(0.0, ge=0, description="Least spikes per neuron and step that cost nothing.")
+    rate_high: float = Field(0.2, ge=0, description="Most spikes per neuron and step that cost nothing.")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="adamw, or sgd with Nesterov momentum 0.9.")
+    lr: float = Field(4e-3, gt=0, description="Peak learning rate.")
+    weight_decay: float = Field(1e-2, ge=0, description="Decay of weight matrices and kernels.")
+    clip: float = Field(0.0, ge=0, description="Largest norm of the gradient; 0 does not clip.")
+    ema: float = Field(0.0, ge=0, lt=1, description="Decay of the moving average of weights that is kept; 0 for none.")
+    patience: int = Field(0, ge=0, description="Stop after so many epochs without a better one; 0 never stops early.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16 computes layers in half precision; potentials and weights stay float32."
+    )
+    compile: bool = Field(False, description="Compile the network with torch.compile.")
     warmup: float = Field(0.1, ge=0, lt=1, description="Share of all steps in which the learning rate rises.")
     shift: int = Field(2, ge=0, description="Training frames are moved by up to this many pixels.")
     val_fraction: float = Field(
@@ -53,6 +71,7 @@ class TrainConfig(BaseModel):
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of split, weights, order and shifts.")
     workers: int = Field(0, ge=0, description="Processes that prepare batches; 0 is this one.")
+    tensorboard: bool = Field(False, description="Write the metrics for TensorBoard, too.")
     threads: int | None = Field(None, ge=1, description="CPU threads.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one.")
 
@@ -61,10 +80,28 @@ class TrainConfig(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise _readable(error) from None
+        if self.rate_penalty and self.rate_low > self.rate_high:
+            raise ConfigError(
+                f"training settings: rate_low is {self.rate_low:g} and rate_high {self.rate_high:g}; expected a band, "
+                "rate_low <= rate_high"
+            )
+        if self.label_smoothing and self.loss == "count_mse":
+            raise ConfigError("training settings: label_smoothing means nothing for count_mse; leave it out")
 
     def to_json(self) -> str:
         """Give the settings as JSON text; :func:`read_config` reads it back."""
         return self.model_dump_json(indent=2)
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that are not the defaults, but for those that every run names.
+
+        Example:
+            >>> TrainConfig(data="recordings", epochs=3, ema=0.99).changed()
+            {'ema': 0.99}
+        """
+        shown = {"data", "out", "model", "timesteps", "frames", "epochs", "batch_size", "seed"}
+        fields = type(self).model_fields
+        return {n: getattr(self, n) for n, f in fields.items() if n not in shown and getattr(self, n) != f.default}
 
     def but(self, **changes: Any) -> Self:
         """Give a validated copy with some settings changed.
@@ -76,23 +113,39 @@ class TrainConfig(BaseModel):
         return type(self)(**{**self.model_dump(), **changes})
 
 
-def read_config(path: str | Path) -> TrainConfig:
-    """Read the settings that a run wrote into its ``config.json``.
+def read_config(path: str | Path, **changes: Any) -> TrainConfig:
+    r"""Read settings from a TOML file, or from the ``config.json`` that a run wrote.
+
+    Args:
+        path: the file; one that ends in ``.json`` is read as JSON, any other as TOML.
+        **changes: settings that replace those of the file.
 
     Raises:
-        ConfigError: the file is missing, not JSON, or holds wrong settings.
+        ConfigError: the file is missing, not TOML or JSON, or holds wrong settings.
+
+    Example:
+        >>> import tempfile
+        >>> from spikesim.training import read_config
+        >>> with tempfile.NamedTemporaryFile("w+", suffix=".toml") as file:
+        ...     _ = file.write('data = "recordings"\nepochs = 5')
+        ...     file.flush()
+        ...     read_config(file.name, seed=3).epochs
+        5
     """
     import json
+    import tomllib
 
+    kind = "JSON" if Path(path).suffix == ".json" else "TOML"
     try:
-        values = json.loads(Path(path).read_text())
+        text = Path(path).read_text()
+        values = json.loads(text) if kind == "JSON" else tomllib.loads(text)
     except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; give the folder of a run of `spikesim train`") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as JSON: {error}; start the run anew") from error
+        raise ConfigError(f"{path} does not exist; give the folder of a run, or a file of settings") from None
+    except (OSError, ValueError) as error:  # both parsers' errors are ValueErrors
+        raise ConfigError(f"{path} cannot be read as {kind}: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds a {type(values).__name__}, expected settings; start the run anew")
-    return TrainConfig(**values)
+    return TrainConfig(**{**values, **changes})
 
 
 def _readable(error: ValidationError) -> SpikesimError:

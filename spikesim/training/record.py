@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikesim.errors import ConfigError
+from spikesim.training.pictures import PICTURES, write_pictures
 from spikesim.viz import png_bytes, training_curves, write_bytes, write_text
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class TrainResult:
         split: digest of the split, equal for equal splits.
         rates: spikes per neuron and time step on the test split, per layer.
         parameters: trainable numbers.
+        accuracy_at: test accuracy that each number of time steps would give, for t = 1..T.
+        calibration_error: expected difference between confidence and accuracy on the test recordings.
     """
 
     folder: Path
@@ -48,6 +51,8 @@ class TrainResult:
     split: str
     rates: dict[str, float]
     parameters: int
+    accuracy_at: tuple[float, ...] = ()
+    calibration_error: float = float("nan")
 
     @property
     def best_checkpoint(self) -> Path:
@@ -64,23 +69,25 @@ def write_record(
     val_accuracy: float,
     seconds: float,
 ) -> TrainResult:
-    """Write ``curves.png``, ``README.md`` and, last, ``result.json``, which marks a finished run."""
+    """Write the pictures, ``README.md`` and, last, ``result.json``, which marks a finished run."""
     from spikesim.training.keep import SELECTION_RULE
     from spikesim.training.metrics_csv import read_metrics
 
+    rows = read_metrics(config.out / "metrics.csv")
     result = TrainResult(
         folder=config.out,
         test_accuracy=tested.accuracy,
         val_accuracy=val_accuracy,
         best_epoch=best_epoch,
-        epochs=config.epochs,
+        epochs=len(rows),  # fewer than asked for where the run stopped early
         seconds=seconds,
         samples=data.samples,
         split=data.digest,
         rates=tested.rates,
         parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
+        accuracy_at=tested.accuracy_at,
+        calibration_error=tested.calibration_error,
     )
-    rows = read_metrics(config.out / "metrics.csv")
     column = {name: [float(row[name]) for row in rows] for name in rows[0]}
     figure = training_curves(
         [int(epoch) for epoch in column["epoch"]],
@@ -89,7 +96,10 @@ def write_record(
         best_epoch,
     )
     write_bytes(config.out / "curves.png", png_bytes(figure))
-    write_text(config.out / "README.md", _readme(config, result, data.rule, SELECTION_RULE))
+    device = next(network.parameters()).device
+    batch = next(iter(data.test_dataloader())).to(device)
+    energy = write_pictures(config.out, network, batch, tested, data.classes, f"test recordings of {config.data.name}")
+    write_text(config.out / "README.md", _readme(config, result, data.rule, SELECTION_RULE, energy))
     content = {
         "schema": 1,
         **{name: value for name, value in asdict(result).items() if name != "folder"},
@@ -97,6 +107,8 @@ def write_record(
         "selection_rule": SELECTION_RULE,
         "seed": config.seed,
         "test_loss": tested.loss,
+        "confusion": tested.confusion,
+        "classes": data.classes,
         "versions": _versions(),
     }
     write_text(config.out / "result.json", json.dumps(content, indent=2) + "\n")
@@ -115,6 +127,7 @@ def read_result(folder: str | Path) -> TrainResult:
         fields = {name: content[name] for name in TrainResult.__dataclass_fields__ if name != "folder"}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{path} is damaged ({error}); delete it and resume: the result is measured again") from error
+    fields["accuracy_at"] = tuple(fields["accuracy_at"])
     return TrainResult(folder=Path(folder), **fields)
 
 
@@ -135,7 +148,8 @@ def command(config: TrainConfig) -> str:
     for name, field in Defaults.model_fields.items():
         value = getattr(config, name)
         if name != "data" and value != field.default:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            flag = name.replace("_", "-")
+            words += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
     return shlex.join(words)
 
 
@@ -143,7 +157,8 @@ def _versions() -> dict[str, Any]:
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
-def _readme(config: TrainConfig, result: TrainResult, split_rule: str, selection_rule: str) -> str:
+def _readme(config: TrainConfig, result: TrainResult, split_rule: str, selection_rule: str, energy: str) -> str:
+    pictures = "\n".join(f"| `{name}` | {about} |" for name, about in PICTURES.items())
     samples = ", ".join(f"{count} {name}" for name, count in result.samples.items())
     rates = "\n".join(f"| {layer} | {rate:.4f} |" for layer, rate in result.rates.items())
     return f"""# A run of `spikesim train`
@@ -156,6 +171,8 @@ Test accuracy **{100 * result.test_accuracy:.2f} %** with the weights of epoch {
 - Network: `{config.model}`, {result.parameters} parameters.
 - T = {config.timesteps} frames of equal {config.frames}.
 - Seed {config.seed}.
+- Expected calibration error on the test recordings {100 * result.calibration_error:.1f} %.
+- Energy: {energy}
 
 | spiking layer | spikes per neuron and time step |
 |---|---|
@@ -167,6 +184,12 @@ Repeat it:
 {command(config)}
 ```
 
-`config.json` holds every setting, `metrics.csv` one row per epoch, `curves.png` shows them,
-`checkpoints/best.ckpt` holds the selected weights and `checkpoints/last.ckpt` what `--resume` needs.
+| file | content |
+|---|---|
+| `config.json` | every setting |
+| `metrics.csv`, `curves.png` | one row per epoch, and its picture |
+{pictures}
+| `result.json` | everything above in numbers |
+| `checkpoints/best.ckpt` | the selected weights |
+| `checkpoints/last.ckpt` | what `--resume` needs |
 """

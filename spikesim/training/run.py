@@ -139,26 +139,23 @@ def _fit(
 ) -> tuple[int, float]:
     import lightning.pytorch as lightning
 
-    from spikesim import __version__
-    from spikesim.training.classifier import SpikingClassifier
+    from spikesim.training.assemble import callbacks_of, classifier_of, logger_of
     from spikesim.training.keep import KeepCheckpoints, SafeCheckpointIO
-    from spikesim.training.memory_guard import MemoryGuard
-    from spikesim.training.metrics_csv import MetricsCsv
-    from spikesim.training.progress import EpochLines
 
-    metadata = {"schema": 1, "version": __version__, "config": config.to_json()}
-    classifier = SpikingClassifier(network, len(data.classes), config.lr, config.weight_decay, config.warmup, metadata)
+    classifier = classifier_of(config, network, len(data.classes))
     keep = KeepCheckpoints(config.out / "checkpoints")
-    callbacks: list[lightning.Callback] = [MetricsCsv(config.out / "metrics.csv"), keep, MemoryGuard()]
-    if progress:
-        callbacks.append(EpochLines())
+    logger = logger_of(config)
     with quiet_lightning(), interrupt_signal_kept():
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=1,
             max_epochs=config.epochs,
-            logger=False,
-            callbacks=callbacks,
+            logger=logger,
+            callbacks=callbacks_of(config, keep, progress),
+            precision="bf16-mixed" if config.precision == "bfloat16" else "32-true",
+            gradient_clip_val=config.clip or None,
+            accumulate_grad_batches=config.accumulate,
+            log_every_n_steps=1,
             plugins=[SafeCheckpointIO()],
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -8,6 +8,7 @@ from spikesim.viz.accuracy import accuracy_over_time
 from spikesim.viz.curves import training_curves
 from spikesim.viz.energy import energy_bars
 from spikesim.viz.files import png_bytes, write_bytes, write_text
+from spikesim.viz.outcome import confusion_matrix, firing_rates, predictions
 from spikesim.viz.page import Section, html_page
 from spikesim.viz.phase import phase_plane
 from spikesim.viz.recording import recording_preview
@@ -17,10 +18,13 @@ from spikesim.viz.surrogates import surrogate_curves
 __all__ = [
     "Section",
     "accuracy_over_time",
+    "confusion_matrix",
     "energy_bars",
+    "firing_rates",
     "html_page",
     "phase_plane",
     "png_bytes",
+    "predictions",
     "raster",
     "recording_preview",
     "state_trace",

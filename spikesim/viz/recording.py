@@ -38,7 +38,7 @@ def recording_preview(
     brightest = max(float(frames.max()) if frames.size else 0.0, 1.0)
     for index, frame in enumerate(frames):
         axis = figure.add_subplot(grid[0, index])
-        axis.imshow(_colored(np.asarray(frame, np.float64) / brightest), interpolation="nearest")
+        axis.imshow(colored(np.asarray(frame, np.float64) / brightest), interpolation="nearest")
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_xlabel(f"{duration_ms * index / count:.0f} ms", fontsize=8)
@@ -56,8 +56,12 @@ def recording_preview(
     return figure
 
 
-def _colored(frame: NDArray[np.float64]) -> NDArray[np.float64]:
-    """White where nothing happened; each polarity takes its own colour out of the white."""
+def colored(frame: NDArray[np.float64]) -> NDArray[np.float64]:
+    """White where nothing happened; each polarity takes its own colour out of the white.
+
+    Args:
+        frame: ``[P, H, W]``, from 0 to 1.
+    """
     image = np.ones((*frame.shape[1:], 3))
     for counts, color in zip(frame[::-1], COLORS):
         ink = np.array([int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)])

@@ -53,6 +53,15 @@ def test_convert_writes_network_and_reports(spikesim, tmp_path, weights, images)
     assert json.loads((tmp_path / "e.json").read_text())
 
 
+def test_convert_calibrates_stage_by_stage(spikesim, tmp_path, weights, images):
+    words = ["convert", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--timesteps", 2]
+    code, _, _ = spikesim(*words, "--calibrate", "bias,potential", "--output", tmp_path / "snn")
+    report = json.loads((tmp_path / "snn" / "report.json").read_text())
+    assert code == 0 and report["calibration"].startswith("bias (") and "potential (" in report["calibration"]
+    code, _, err = spikesim(*words, "--calibrate", "labels")
+    assert code == 1 and "weights, scale, bias, potential" in err and "Traceback" not in err
+
+
 def test_exact_conversion_shows_its_certificate(spikesim, tmp_path, weights, images):
     words = ["convert", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--timesteps", "2"]
     code, out, _ = spikesim(*words, "--exact", "--output", tmp_path / "out")

@@ -39,11 +39,17 @@ def test_classes_that_are_there_are_counted(spikesim, recordings, tmp_path):
     assert info["split"].startswith("official (2 train, 2 test")
 
 
-def test_a_name_says_what_is_known(spikesim, tmp_path):
+def test_a_name_says_what_is_known(spikesim, tmp_path, monkeypatch):
     code, out, _ = spikesim("datasets", "info", "N-TIDIGITS", "--json", tmp_path / "i.json")
     info = json.loads((tmp_path / "i.json").read_text())
     assert code == 0 and "64x1x1" in out and "size not published" in out and info["archives"][0]["size"] is None
     assert info["layouts"][0]["expected"] == "NTIDIGITS18/n-tidigits.hdf5" and "subjects" in info["splits"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shd").mkdir()
+    code, out, _ = spikesim("datasets", "info", "shd")
+    assert code == 0 and "700x1x1" in out
+    code, _, err = spikesim("datasets", "info", "./shd")
+    assert code == 1 and "shd" in err
     code, _, err = spikesim("datasets", "info", "EBSSA")
     assert code == 1 and "not in the catalogue" in err and "two cameras" in err
     code, _, err = spikesim("datasets", "info", "nowhere")

@@ -39,6 +39,11 @@ def test_preview_draws_one_recording(spikesim, recordings, tmp_path):
 
 def test_verify_says_what_is_missing(spikesim, tmp_path):
     code, _, error = spikesim("datasets", "verify", "nmnist", tmp_path)
-    assert code == 3 and "train.zip, test.zip: not as published" in error
+    assert code == 3 and "train.zip, test.zip: not there, so there is nothing to compare" in error
+    assert "deleted after unpacking" in error and "spikesim datasets doctor nmnist" in error
+    (tmp_path / "NMNIST").mkdir()
+    (tmp_path / "NMNIST" / "train.zip").write_bytes(b"damaged")
+    code, _, error = spikesim("datasets", "verify", "nmnist", tmp_path)
+    assert code == 3 and "train.zip: not as published; download again" in error
     code, _, error = spikesim("datasets", "verify", "ncars", tmp_path)
     assert code == 1 and "no checksum of ncars" in error

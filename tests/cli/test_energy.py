@@ -85,3 +85,10 @@ def test_data_is_named_as_the_source(run, images):
 
 def test_negative_samples_are_a_usage_error(spikesim):
     assert spikesim("energy", "digits_cnn", "--input-shape", "1,8,8", "--samples", -3)[0] == 2
+
+
+def test_memory_and_latency_are_charged_where_they_are_named(run):
+    shape = ("digits_cnn", "--input-shape", "1,8,8", "--samples", 2)
+    plain, moved = run(*shape)[0], run(*shape, "--memory", "dram")[0]
+    assert moved["energy"]["by_term"]["weight memory"] > plain["energy"]["dense_ann"]
+    assert moved["include"]["potentials"] == "dram" and "weight memory" not in plain["energy"]["by_term"]

@@ -75,19 +75,6 @@ def test_branch_on_data_names_the_line() -> None:
     assert "if x.sum() > 0" in row.detail and "test_audit.py" in row.detail and "branch" in row.detail
 
 
-def test_two_inputs_and_two_outputs_are_refused() -> None:
-    class Two(nn.Module):
-        def forward(self, x: Tensor, y: Tensor) -> Tensor:
-            return x + y
-
-    class Pair(nn.Module):
-        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            return x, x
-
-    assert "takes one tensor" in audit(Two(), torch.zeros(1, 3)).unsupported[0].detail
-    assert "must return one tensor" in audit(Pair(), torch.zeros(1, 3)).unsupported[0].detail
-
-
 def test_optional_arguments_keep_their_defaults() -> None:
     class Optional(nn.Module):
         def forward(self, x: Tensor, mask: Tensor | None = None, scale: float = 2.0) -> Tensor:

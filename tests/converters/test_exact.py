@@ -159,7 +159,18 @@ def test_parts_add_up() -> None:
 
 
 @pytest.mark.parametrize(
-    "neuron", ["signed_if", "st_bif(3)", "burst", "group(2)", "multi_threshold(2)", "parallel", "srp(2)"]
+    "neuron",
+    [
+        "signed_if",
+        "st_bif(3)",
+        "burst",
+        "group(2)",
+        "multi_threshold(2)",
+        "parallel",
+        "srp(2)",
+        "cos(2)",
+        "differential(3)",
+    ],
 )
 def test_an_artefact_keeps_the_neurons(neuron: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
     x = sample((6,), 32)
@@ -179,17 +190,17 @@ def test_an_exact_artefact_settles_too(tmp_path) -> None:  # type: ignore[no-unt
 
 def test_initial_potentials_come_closer_and_are_kept(tmp_path) -> None:  # type: ignore[no-untyped-def]
     model, x = mlp(3), sample((6,), 64)
-    plain = convert(model, x, timesteps=4, calibrate_bias=False)
-    done = convert(model, x, timesteps=4, calibrate_bias=False, calibrate_potential=True)
+    plain = convert(model, x, timesteps=4, calibrate=())
+    done = convert(model, x, timesteps=4, calibrate="potential")
     wanted = model(x)
     assert (done.network(x) - wanted).norm() < (plain.network(x) - wanted).norm()
-    assert "initial potentials" in done.report.bias_calibration
+    assert "initial potentials" in done.report.calibration
     assert all(layer.identity_error < 1e-5 for layer in done.report.layers)
     done.save(tmp_path)
     assert torch.equal(load_converted(tmp_path).network(x), done.network(x))
     for settings in ({"exact": True}, {"neuron": "parallel"}, {"neuron": "srp"}):
         with pytest.raises(ConfigError, match="means nothing to"):
-            convert(model, x, timesteps=4, calibrate_potential=True, **settings)  # type: ignore[arg-type]
+            convert(model, x, timesteps=4, calibrate="potential", **settings)  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_exact_is_refused() -> None:

@@ -106,7 +106,7 @@ def test_pools_with_a_channel_axis_approach_the_ann(pool: nn.Module, shape: tupl
     x = torch.rand(16, 1, *shape) * torch.linspace(0.05, 3, 8)
     model = nn.Sequential(nn.ReLU(), pool, nn.Flatten(), nn.LazyLinear(4)).eval()
     expected = model(x).detach()
-    network, _ = convert(model, x, timesteps=1024, calibrate_bias=False, threshold="max")
+    network, _ = convert(model, x, timesteps=1024, calibrate=(), threshold="max")
     assert (network(x) - expected).abs().max() < 0.01 * expected.abs().max()
 
 
@@ -130,7 +130,7 @@ def test_in_place_functions_keep_their_meaning(function: Callable[[Tensor], Tens
             return function(h) + h
 
     model, x = Reader(), torch.randn(20, 4)
-    network, report = convert(model, x, timesteps=512, calibrate_bias=False, threshold="max")
+    network, report = convert(model, x, timesteps=512, calibrate=(), threshold="max")
     expected = model(x).detach()
     assert report.folding_error < 1e-6
     assert (network(x) - expected).abs().max() < 0.02 * expected.abs().max()

@@ -126,7 +126,7 @@ def test_bad_arguments():
         to_nir(Network(LIF(), readout=nn.Identity()), shape=(3,))
     with pytest.raises(ConversionError, match="SettlingNetwork does over time"):
         ann = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
-        to_nir(convert(ann, torch.rand(9, 3), timesteps=4, exact=True, calibrate_bias=False).network)
+        to_nir(convert(ann, torch.rand(9, 3), timesteps=4, exact=True, calibrate=()).network)
     with pytest.raises(ConversionError, match=r"takes a nir\.NIRGraph or the path"):
         from_nir(network)
     with pytest.raises(ConfigError, match=r"torch\.float32 or torch\.float64"):

@@ -99,7 +99,7 @@ def test_empty_calibration(empty: object) -> None:
         convert(mlp(), empty, timesteps=4)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("bad", [3, ["x"], [{"x": X}]])
+@pytest.mark.parametrize("bad", [3, ["x"], [{"x": 3}], [torch.tensor(1.0)]])
 def test_calibration_of_another_type(bad: object) -> None:
     with pytest.raises(CalibrationError, match="tensor"):
         convert(mlp(), bad, timesteps=4)  # type: ignore[arg-type]

@@ -48,7 +48,7 @@ SAME = {
 def test_trivial_operations_are_converted(name: str) -> None:
     torch.manual_seed(0)
     model, x = Net(SAME[name]), torch.randn(20, 4)
-    network, report = convert(model, x, timesteps=512, calibrate_bias=False, threshold="max")
+    network, report = convert(model, x, timesteps=512, calibrate=(), threshold="max")
     expected = model(x).detach()
     assert report.folding_error < 1e-5
     assert (network(x) - expected).abs().max() < 0.02 * expected.abs().max()

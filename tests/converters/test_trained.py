@@ -52,7 +52,7 @@ def test_a_trained_network_is_its_spiking_network_with_parallel_neurons(levels: 
     model = prepare_qcfs(net(), levels=levels, reach=1.0).eval()
     x = torch.rand(32, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     for settings_ in ({"neuron": "parallel"}, {"exact": True}):
-        network, report = convert(model.double(), x.double(), timesteps=levels, calibrate_bias=False, **settings_)
+        network, report = convert(model.double(), x.double(), timesteps=levels, calibrate=(), **settings_)
         torch.testing.assert_close(network(x.double()), model(x.double()), rtol=1e-9, atol=1e-9)
         assert all(layer.threshold_max == pytest.approx(1.0) for layer in report.layers)
 
@@ -68,7 +68,7 @@ def test_ranges_are_learnt_and_taken_over(tmp_path) -> None:  # type: ignore[no-
     model.eval()
     reach = [m.reach.item() for m in model.modules() if isinstance(m, QCFS)]
     assert any(abs(r - 2.0) > 1e-4 for r in reach)
-    done = convert(model, x, timesteps=4, neuron="parallel", calibrate_bias=False)
+    done = convert(model, x, timesteps=4, neuron="parallel", calibrate=())
     assert [layer.threshold_max for layer in done.report.layers] == pytest.approx(reach)
     torch.testing.assert_close(done.network(x), model(x), rtol=1e-4, atol=1e-4)
     done.save(tmp_path)
@@ -80,7 +80,7 @@ def test_a_range_per_channel() -> None:
     layer = QCFS(4, torch.tensor([0.5, 1.0, 2.0]))
     model = nn.Sequential(nn.Linear(4, 3), layer, nn.Linear(3, 2)).double().eval()
     x = torch.rand(16, 4, dtype=torch.float64)
-    network, report = convert(model, x, timesteps=4, neuron="parallel", calibrate_bias=False)
+    network, report = convert(model, x, timesteps=4, neuron="parallel", calibrate=())
     torch.testing.assert_close(network(x), model(x))
     assert (report.layers[0].threshold_min, report.layers[0].threshold_max) == pytest.approx((0.5, 2.0))
 

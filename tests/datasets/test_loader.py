@@ -230,6 +230,8 @@ SAMPLES = [(np.ones((2, 1, 3, 3), np.uint8), 0)] * 3
         ({"num_workers": "2"}, "num_workers is '2'"),
         ({"seed": None}, "seed is None"),
         ({"seed": "0"}, "seed is '0'"),
+        ({"classes": "x"}, "classes is 'x'"),
+        ({"augment": lambda frames: frames}, r"does not take \(frames, generator\)"),
         ({"dataset": None}, "dataset is a NoneType"),
         ({"dataset": iter(SAMPLES)}, "dataset is a list_iterator"),
     ],
@@ -264,3 +266,23 @@ def test_a_sample_that_is_no_pair_is_named(sample):
         next(iter(event_loader([sample], 1, shuffle=False, seed=0)))
     with pytest.raises(ShapeError, match="sample 0 of the dataset is a"):
         FrameDataset([sample], None)
+
+
+class Damaged:
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index == 3:
+            raise EventError(f"sample {index} is damaged")
+        return SAMPLES[0]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_is_the_same_with_workers(workers):
+    loader = event_loader(Damaged(), 2, shuffle=False, seed=0, num_workers=workers)
+    for _ in range(2):  # workers stay for the next epoch
+        batches = iter(loader)
+        assert next(batches).x.shape[1] == 2
+        with pytest.raises(EventError, match=r"^sample 3 is damaged$"):
+            next(batches)

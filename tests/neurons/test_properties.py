@@ -17,6 +17,7 @@ from spikesim.neurons import (
     STBIF,
     BurstIF,
     CubaLIF,
+    DifferentialIF,
     EscapeLIF,
     MultiThresholdIF,
     SigmaDelta,
@@ -67,6 +68,27 @@ def test_a_tally_of_one_spike_a_step_is_st_bif(values, threshold, high, low):
         assert torch.equal(out, wanted) and ours["tally"] == theirs["tracer"]
     else:
         assert min(abs(abs(v) - 0.5 * threshold) for v in (ours["v"], theirs["v"])) < 1e-6 or len(values) > 1
+
+
+@few
+@given(values=inputs, threshold=thresholds)
+def test_a_differential_neuron_sends_the_rate_that_it_is_told_and_never_a_negative_one(values, threshold):
+    out, final = _run(DifferentialIF(threshold, rungs=4), values)
+    steps = range(1, len(values) + 1)
+    told = sum(x / t for x, t in zip(values, steps))
+    sent = torch.tensor([threshold * s / t for s, t in zip(out.tolist(), steps)]).cumsum(0)
+    assert sent[-1].item() == pytest.approx(final["sent"], abs=1e-5) and sent.min() >= -1e-5 * threshold * 8
+    # What it was told and has not sent is in its potential, as in any neuron that is reset by subtraction.
+    assert final["v"] == pytest.approx(len(values) * (told - final["sent"]), abs=1e-6)
+
+
+@few
+@given(rate=st.floats(0, 6, width=32))
+def test_a_differential_neuron_needs_no_spikes_to_go_on(rate):
+    neuron = DifferentialIF(0.25, rungs=5).double()
+    out, final = _run(neuron, [rate] + [0.0] * 255)
+    assert final["sent"] == pytest.approx(rate, abs=0.02)
+    assert out[128:].abs().sum() <= 64  # an integrate-and-fire neuron would send 4 * rate in each of these steps
 
 
 @few

@@ -40,6 +40,7 @@ from spikesim.errors import ConfigError, ShapeError
     (lambda: n.MultiThresholdIF(levels=True), "levels is True"),
     (lambda: n.MultiThresholdIF(0.0), "threshold is 0"),
     (lambda: n.SignedIF(1.0, -1.0), "negative is -1"),
+    (lambda: n.DifferentialIF(rungs=0), "DifferentialIF: rungs is 0"),
     (lambda: n.TallyIF(burst=0), "TallyIF: burst is 0"),
     (lambda: n.TallyIF(burst=2.5), "TallyIF: burst is 2.5"),
     (lambda: n.TallyIF(reset="zero"), "must be one of subtract"),

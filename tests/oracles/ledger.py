@@ -111,3 +111,64 @@ def _cross(work: Work, value: float) -> None:
     work.connections += 1
     work.events += int(value)
     work.nonzero += value != 0
+
+
+@dataclass
+class Weighted(Work):
+    """The same where zero weights may be no connections."""
+
+    arrived: int = 0  # events that reach the layer
+    driven: int = 0  # outputs that at least one event reaches
+
+
+def weighted_convolution(layer: object, values: list, pruned: bool) -> Weighted:
+    """Counts of one sample of a convolution module; zero weights are no connections if ``pruned``."""
+    weight, groups, transposed = layer.weight.tolist(), layer.groups, layer.transposed
+    size, kernel, d = shape(values)[1:], layer.kernel_size, range(len(layer.kernel_size))
+    if layer.padding == "same":
+        before = [(layer.dilation[a] * (kernel[a] - 1)) // 2 for a in d]
+        out_size = size
+    else:
+        before = list(layer.padding)
+        reach = [layer.dilation[a] * (kernel[a] - 1) for a in d]
+        out_size = (
+            [(size[a] - 1) * layer.stride[a] - 2 * before[a] + reach[a] + layer.output_padding[a] + 1 for a in d]
+            if transposed
+            else [(size[a] + 2 * before[a] - reach[a] - 1) // layer.stride[a] + 1 for a in d]
+        )
+    ins, outs = layer.in_channels // groups, layer.out_channels // groups
+    work, driven = Weighted(), set()
+    work.arrived = int(total(values))
+    for co, ci in product(range(layer.out_channels), range(layer.in_channels)):
+        if co // outs != ci // ins:
+            continue
+        taps = weight[ci][co % outs] if transposed else weight[co][ci % ins]
+        for tap in product(*map(range, kernel)):
+            if pruned and at(taps, tap) == 0:
+                continue
+            for place in product(*map(range, size if transposed else out_size)):
+                if transposed:
+                    i, o = place, tuple(place[a] * layer.stride[a] - before[a] + tap[a] * layer.dilation[a] for a in d)
+                else:
+                    i, o = tuple(place[a] * layer.stride[a] - before[a] + tap[a] * layer.dilation[a] for a in d), place
+                if all(0 <= i[a] < size[a] and 0 <= o[a] < out_size[a] for a in d):
+                    value = at(values[ci], i)
+                    _cross(work, value)
+                    if value != 0:
+                        driven.add((co, o))
+    work.driven = len(driven)
+    return work
+
+
+def padded(channel: list, mode: str) -> list:
+    """A border of one position around a picture, copied as torch's padding modes do."""
+    height, width = shape(channel)
+
+    def source(i: int, n: int) -> int:
+        if mode == "circular":
+            return i % n
+        if mode == "replicate":
+            return min(max(i, 0), n - 1)
+        return -i if i < 0 else 2 * (n - 1) - i if i >= n else i
+
+    return [[channel[source(y, height)][source(x, width)] for x in range(-1, width + 1)] for y in range(-1, height + 1)]

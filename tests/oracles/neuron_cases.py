@@ -110,6 +110,8 @@ CASES = [
     Case("STBIF", _of(n.STBIF), oracle.st_bif, _v(threshold=0.6, high=4.0, low=-2.0), 0.1, learnable=("threshold",)),
     Case("TallyIF", _of(n.TallyIF), oracle.tally, _v(threshold=0.4, burst=3, high=5.0, low=-2.0), 0.2,
          learnable=("threshold",)),
+    Case("DifferentialIF", _of(n.DifferentialIF), oracle.differential, _v(threshold=0.3, rungs=3), 0.2,
+         learnable=("threshold",)),
     Case("StaircaseIF", _of(n.StaircaseIF), oracle.staircase,
          _v(threshold=0.4, slope=0.05, keep=0.5, offsets=(0.3, -0.1, 0.2)), 0.3,
          learnable=("slope", "keep", "offset_1")),

@@ -226,6 +226,25 @@ def tally(x, z, p):
     return float(s)
 
 
+def differential(x, z, p):
+    """A neuron that is told rates, and tells rates: what comes and goes in a step is the rate held and its change."""
+    z["t"] += 1
+    u = z["v"] + (z["given"] + x) - z["sent"]
+    s = 0.0
+    for k in reversed(range(p.rungs)):
+        rung = p.threshold * 2.0**k
+        if u >= 0.75 * rung:
+            s = 2.0**k
+        elif -u >= 0.75 * rung and z["t"] * z["sent"] > 0.999 * rung:
+            s = -(2.0**k)
+        if s:
+            break
+    z["v"] = u - p.threshold * s
+    z["given"] += x / z["t"]
+    z["sent"] += p.threshold * s / z["t"]
+    return s
+
+
 def staircase(x, z, p):
     bound = p.threshold + p.slope * z["t"]
     if z["t"] < len(p.offsets):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -40,6 +41,19 @@ def test_padding_and_batches_do_not_change_the_result(lengths):
         assert found.accuracy == pytest.approx((logits.argmax(1) == labels).float().mean().item())
         assert found.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
         assert 0 < found.rates["module.2"] < 1
+        sums = [network.unread(frames[:, None].float())[:, 0].cumsum(0) for frames, _ in samples]
+        for t in range(4):
+            right = [sums[k][min(t, len(sums[k]) - 1)].argmax() == labels[k] for k in range(7)]
+            assert found.accuracy_at[t] == pytest.approx(sum(map(int, right)) / 7)
+        table = np.array(found.confusion)
+        assert table.sum() == 7 and table.trace() / 7 == pytest.approx(found.accuracy)
+        assert table.sum(1).tolist() == torch.bincount(labels, minlength=3).tolist()
+        sure, named = logits.softmax(1).max(1)
+        bins = [(sure > k / 15) & (sure <= (k + 1) / 15) for k in range(15)]
+        gaps = [
+            abs((sure[b].mean() - (named == labels)[b].float().mean()).item()) * int(b.sum()) for b in bins if b.any()
+        ]
+        assert found.calibration_error == pytest.approx(sum(gaps) / 7, abs=1e-6)
 
 
 def test_the_mode_is_put_back_and_gradients_are_not_kept():

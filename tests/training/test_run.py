@@ -7,6 +7,7 @@ import torch
 from spikesim.errors import ConfigError, DatasetError, DivergenceError
 from spikesim.training import read_config, resume, train
 from spikesim.training.metrics_csv import read_metrics
+from spikesim.training.pictures import PICTURES
 
 
 def _curve(folder):
@@ -25,7 +26,7 @@ def test_the_folder_holds_everything(unbroken):
     names = {str(p.relative_to(unbroken.folder)) for p in unbroken.folder.rglob("*") if p.is_file()}
     assert names == {
         "README.md", "config.json", "curves.png", "metrics.csv", "result.json",
-        "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt", "checkpoints/last.ckpt", *PICTURES,
     }  # fmt: skip
     content = json.loads((unbroken.folder / "result.json").read_text())
     assert content["test_accuracy"] == unbroken.test_accuracy

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -285,3 +286,11 @@ def test_recordings_that_change_while_they_are_framed_are_not_kept(recordings, r
     last.write_bytes(content)
     whole = CachedFrames(dataset, Frames(2), root=root)
     assert np.array_equal(whole.steps, FrameDataset(load("nmnist", recordings), Frames(2)).steps)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.ENOSPC, "cache clear"), (errno.EFBIG, "ulimit -f"), (errno.ENOTDIR, "can be written")]
+)
+def test_each_error_of_the_system_has_its_remedy(number, remedy):
+    error = failures.cache_error(Path("frames"), OSError(number, "reason"))
+    assert isinstance(error, CacheError) and "reason" in str(error) and remedy in str(error)

@@ -1,6 +1,7 @@
 """Datasets by name: every layout, one order, named splits, clear refusals."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -203,12 +204,13 @@ def test_a_part_without_recordings_is_refused(tmp_path):
         ({"seed": 1.5}, "seed is 1.5"),
         ({"transform": "frames"}, "transform is 'frames'"),
         ({"transform": Frames}, "transform is <class"),
+        ({"root": None}, "root is None; expected the folder"),
     ],
 )
 def test_wrong_options_are_named(tmp_path, wrong, match):
     _nmnist(tmp_path)
     with pytest.raises(ConfigError, match=match):
-        load("nmnist", tmp_path, **{"validation": 0.1, **wrong})
+        load("nmnist", **{"root": tmp_path, "validation": 0.1, **wrong})
 
 
 @pytest.mark.parametrize(
@@ -233,3 +235,13 @@ def test_a_bad_recording_is_named(tmp_path):
     np.save(session / "1.npy", np.array([[500, 6, 1, 2.0]]))
     with pytest.raises(EventError, match=r"1\.npy.*x = 500"):
         load("dvsgesture", tmp_path)[0]
+
+
+def test_the_digest_of_a_split_knows_all_folders_but_not_where_they_lie():
+    def made(root, first, second):
+        files = [Path(f"{root}/{subject}/{part}/a.bin") for subject in ("one", "two") for part in ("x", "y")]
+        groups = [first, second, second, first]
+        rows = tuple(Recording(file, 0, group) for file, group in zip(files, groups))
+        return split(Listing(rows, ("wave",)), "official", {"official": official}).digest
+
+    assert made("/data", "train", "test") == made("/elsewhere/again", "train", "test") != made("/data", "test", "train")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from oracles.event_files import recording
 
-from spikesim.datasets import Events, format_of, read_events, salvage_events, write_events
+from spikesim.datasets import Events, format_of, iter_events, read_events, salvage_events, write_events
+from spikesim.datasets.formats import base
 from spikesim.errors import EventError, EventFileError
 
 ROWS = [(1, 0, 0, 0), (2, 0, 126, 1), (3, 5, 126 + 127, 0), (4, 9, 126 + 127, 1), (319, 239, 100_000, 0)]
@@ -41,3 +42,18 @@ def test_damage_and_other_types(tmp_path):
     path.write_bytes(content[:-3] + b"\x05" + content[-2:])
     with pytest.raises(EventError, match=rf"event 4 has x = 1343.*byte {len(content) - 5}\)"):
         read_events(path)
+
+
+@pytest.mark.parametrize("missing", [5, 6, 100, 780])
+def test_steps_that_lead_to_no_event_tell_that_the_end_is_missing(missing, tmp_path, monkeypatch):
+    """The last event of EVENTS comes after 785 bytes of 255."""
+    path = tmp_path / "cut.es"
+    write_events(path, EVENTS)
+    content = path.read_bytes()
+    begin = content.index(b"\xff" * 700)
+    for chunk in (64, 2**21):
+        monkeypatch.setattr(base, "CHUNK_BYTES", chunk)
+        path.write_bytes(content[:-missing])
+        with pytest.raises(EventFileError, match=f"truncated at byte {begin}: the event that the last steps lead to"):
+            list(iter_events(path, window=50))
+        assert salvage_events(path).events == EVENTS.select(slice(4))

@@ -40,6 +40,8 @@ def test_a_40_bit_file_that_begins_like_a_header(tmp_path):
 def test_files_that_are_none(reader, tmp_path):
     with pytest.raises(EventFileError, match=r"none\.dat: cannot be read .No such file"):
         reader(tmp_path / "none.dat")
+    with pytest.raises(EventFileError, match=r"'a.x00b.csv': cannot be read .embedded null"):
+        format_of("a\0b.csv")
     with pytest.raises(EventFileError, match=r"cannot be read .Is a directory"):
         reader(tmp_path)
     (tmp_path / "empty.dat").touch()

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from spikesim.errors import ConfigError
-from spikesim.models import conv_snn, digits_cnn, fold_batchnorm
+from spikesim.converters import fold_batchnorm
+from spikesim.errors import ConversionError
+from spikesim.models import conv_snn, digits_cnn
 from spikesim.neurons import LIF
 from spikesim.nn import Network
 
@@ -181,5 +182,30 @@ def test_hidden_effects_are_refused():
             Counting.calls += 1
             return super().forward(x) * Counting.calls
 
-    with pytest.raises(ConfigError, match="hidden effects"):
+    with pytest.raises(ConversionError, match="hidden effects"):
         fold_batchnorm(Counting(nn.Linear(3, 4), nn.BatchNorm1d(4)), torch.rand(5, 3))
+
+
+def test_what_cannot_be_traced_is_refused_by_name():
+    class Branch(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x) if x.mean() > 0 else x
+
+    with pytest.raises(ConversionError, match=r"x\.mean"):
+        fold_batchnorm(Branch(nn.Linear(3, 4), nn.BatchNorm1d(4)), torch.rand(5, 3))
+
+
+def test_layers_that_share_their_weight_keep_their_norms():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.norm = nn.Linear(3, 3), nn.Linear(3, 3), nn.BatchNorm1d(3)
+            self.b.weight = self.a.weight
+
+        def forward(self, x):
+            return self.b(self.norm(self.a(x)))
+
+    torch.manual_seed(0)
+    model, x = _trained_statistics(Tied()), torch.rand(5, 3)
+    assert _norms(fold_batchnorm(model, x)) == ["norm"]
+    torch.testing.assert_close(fold_batchnorm(model, x)(x), model(x))

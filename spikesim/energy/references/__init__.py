@@ -1,0 +1,1 @@
+"""System-level measurements: one TOML file each, for context only."""

@@ -1,0 +1,93 @@
+"""From settings to their objects: the loss, the Lightning module, the callbacks of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spikesim import __version__
+from spikesim.errors import ConfigError
+from spikesim.nn import Count, Last, Max, Mean
+from spikesim.training.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
+
+if TYPE_CHECKING:
+    import lightning.pytorch as lightning
+    from lightning.pytorch.loggers import Logger
+
+    from spikesim.nn import Network
+    from spikesim.training.classifier import SpikingClassifier
+    from spikesim.training.config import TrainConfig
+    from spikesim.training.keep import KeepCheckpoints
+
+_READOUTS = {"mean": Mean, "count": Count, "max": Max, "last": Last}
+
+
+def loss_of(config: TrainConfig, network: Network) -> Loss:
+    """The loss that the settings name.
+
+    >>> from spikesim.models import conv_snn
+    >>> from spikesim.training import TrainConfig
+    >>> loss_of(TrainConfig(data="recordings", loss="count"), conv_snn(width=4)).readout
+    Count()
+    """
+    if config.loss == "step":
+        return StepCrossEntropy(label_smoothing=config.label_smoothing)
+    if config.loss == "count_mse":
+        return CountMSE()
+    readout = network.readout if config.loss == "readout" else _READOUTS[config.loss]()
+    return CrossEntropy(readout, config.label_smoothing)
+
+
+def classifier_of(config: TrainConfig, network: Network, classes: int) -> SpikingClassifier:
+    """The Lightning module of a run."""
+    from spikesim.training.classifier import SpikingClassifier
+
+    return SpikingClassifier(
+        network,
+        classes,
+        loss_of(config, network),
+        optimizer=config.optimizer,
+        lr=config.lr,
+        weight_decay=config.weight_decay,
+        warmup=config.warmup,
+        rates=(config.rate_penalty, config.rate_low, config.rate_high) if config.rate_penalty else None,
+        compile=config.compile,
+        metadata={"schema": 1, "version": __version__, "config": config.to_json()},
+    )
+
+
+def callbacks_of(config: TrainConfig, keep: KeepCheckpoints, progress: bool) -> list[lightning.Callback]:
+    """What watches a run, in the order in which it is told."""
+    from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
+
+    from spikesim.training.memory_guard import MemoryGuard
+    from spikesim.training.metrics_csv import MetricsCsv
+    from spikesim.training.progress import EpochLines
+    from spikesim.training.rate_watch import RateWatch
+
+    callbacks: list[lightning.Callback] = [MetricsCsv(config.out / "metrics.csv"), RateWatch(), MemoryGuard()]
+    if config.ema:
+        # Before what saves: the average is what is measured and kept.
+        callbacks.insert(0, EMAWeightAveraging(decay=config.ema))
+    if config.patience:
+        # Told before the last checkpoint is written, so that a resumed run waits no longer than an unbroken one.
+        callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config.patience, verbose=False))
+    callbacks.append(keep)
+    if progress:
+        callbacks.append(EpochLines())
+    return callbacks
+
+
+def logger_of(config: TrainConfig) -> Logger | bool:
+    """TensorBoard's writer if it is asked for; the metrics of a run go into a CSV file of our own.
+
+    Raises:
+        ConfigError: it is asked for and not installed.
+    """
+    if not config.tensorboard:
+        return False
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    try:
+        return TensorBoardLogger(config.out, name="", version="tensorboard")
+    except ModuleNotFoundError as error:
+        raise ConfigError("tensorboard is asked for but not installed: pip install 'spikesim[tensorboard]'") from error

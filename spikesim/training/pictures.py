@@ -1,0 +1,111 @@
+"""The pictures and the energy report of a finished run, on its test recordings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from spikesim.errors import SpikesimError
+from spikesim.viz import (
+    accuracy_over_time,
+    confusion_matrix,
+    firing_rates,
+    png_bytes,
+    predictions,
+    raster,
+    write_bytes,
+)
+
+if TYPE_CHECKING:
+    from spikesim.datasets import EventBatch
+    from spikesim.nn import Network
+    from spikesim.training.evaluation import Evaluation
+
+_log = logging.getLogger(__name__)
+
+SHOWN = 8  # samples in the picture of predictions
+COUNTED = 32  # samples of the energy report
+
+PICTURES = {
+    "accuracy.png": "accuracy after every time step",
+    "confusion.png": "which classes are taken for which",
+    "rates.png": "firing rate of every spiking layer",
+    "raster.png": "spikes of every layer on the first test recording",
+    "predictions.png": "test recordings, and what they were taken for",
+    "energy.json": "energy per layer beside its baselines, with the ledger",
+}
+"""Files that :func:`write_pictures` writes, and what they show."""
+
+
+def write_pictures(
+    folder: Path, network: Network, batch: EventBatch, tested: Evaluation, classes: tuple[str, ...], source: str
+) -> str:
+    """Write every file of :data:`PICTURES`.
+
+    Args:
+        folder: of the run.
+        network: with the selected weights, in evaluation mode, on the device of ``batch``.
+        batch: the first test batch.
+        tested: what was measured on all of them.
+        classes: their names.
+        source: where the recordings come from, for the energy report.
+
+    Returns:
+        The verdict of the energy report in words, or why there is none.
+    """
+    few = _part(batch, SHOWN)
+    with torch.no_grad(), network.record(samples=0) as recording:
+        said = network(few.x.float(), mask=few.mask).float().softmax(1)
+    confidences, named = said.max(1)
+    figures = {
+        "confusion.png": confusion_matrix(tested.confusion, classes),
+        "rates.png": firing_rates(tested.rates),
+        "predictions.png": predictions(
+            few.x.sum(0).cpu().numpy(),
+            [classes[k] for k in few.likeliest.tolist()],
+            [classes[k] for k in named.tolist()],
+            confidences.tolist(),
+        ),
+        "accuracy.png": accuracy_over_time(
+            range(1, len(tested.accuracy_at) + 1), {"test recordings": tested.accuracy_at}
+        ),
+        "raster.png": _rasters({name: recording[name].spikes for name in recording}),
+    }
+    for name, figure in figures.items():
+        write_bytes(folder / name, png_bytes(figure))
+    return _energy(folder, network, _part(batch, COUNTED), source)
+
+
+def _part(batch: EventBatch, samples: int) -> EventBatch:
+    from spikesim.datasets import EventBatch
+
+    mask = None if batch.mask is None else batch.mask[:, :samples]
+    return EventBatch(batch.x[:, :samples], batch.lengths[:samples], mask, batch.y[:samples])
+
+
+def _rasters(spikes: Mapping[str, Any]) -> Any:
+    from spikesim.viz.canvas import canvas
+
+    figure, axes = canvas(len(spikes), 3.6, 3.2)
+    for axis, (layer, fired) in zip(axes, spikes.items()):
+        raster(fired.flatten(1).cpu().numpy(), most=100, axis=axis)
+        axis.set_title(layer, fontsize=9)
+    return figure
+
+
+def _energy(folder: Path, network: Network, batch: EventBatch, source: str) -> str:
+    from spikesim.converters import fold_batchnorm
+    from spikesim.energy import energy_report
+
+    try:
+        x = batch.x.float()
+        report = energy_report(fold_batchnorm(network, x), x, input="events", mask=batch.mask, source=source)
+    except SpikesimError as error:  # a network of the user's own may do what has no count
+        _log.warning("no energy report: %s", error)
+        return f"No energy report: {error}"
+    report.save(folder / "energy.json")
+    return report.verdict
