@@ -47,13 +47,13 @@ def norm(bench: Workbench, node: fx.Node) -> None:
         'analog'
     """
     module: Any = bench.module(node)
-    if module is None:
-        module = _functional_norm(bench, node)
-        if module is None:
-            return refuse(bench, node, "norm", "a norm with computed weights: store them as parameters")
+    shape = bind(node, "normalized_shape").get("normalized_shape") if module is None else module.normalized_shape
     sizes, batch = source(node).meta["sizes"], source(node).meta["batch"]
-    if batch > len(sizes) - len(module.normalized_shape):
+    if shape is None or batch > len(sizes) - len(shape):
         return refuse(bench, node, "norm", "a norm over samples: normalise over the features of one")
+    module = _functional_norm(bench, node) if module is None else module
+    if module is None:
+        return refuse(bench, node, "norm", "a norm with computed weights: store them as parameters")
     return _stays(bench, node, copy.deepcopy(module))
 
 

@@ -32,15 +32,15 @@ def compare(
 
     from spikesim.cli.arrays import read_arrays
     from spikesim.cli.convert import labelled
-    from spikesim.cli.model import check_takes, load_model
+    from spikesim.cli.model import check_takes, fitting, load_model
     from spikesim.converters.compare import METHODS
     from spikesim.converters.compare import compare as compare_methods
 
     ann = load_model(model, weights, settings)
-    inputs, data = read_arrays(calibration), labelled(evaluate)
-    check_takes(ann, inputs.x, str(calibration))
+    inputs, data = fitting(ann, read_arrays(calibration).x), labelled(evaluate, ann)
+    check_takes(ann, inputs, str(calibration))
     check_takes(ann, data[0], str(evaluate))
-    found = compare_methods(ann, inputs.x, data, timesteps=timesteps or (1, 2, 4, 8), methods=method or tuple(METHODS))
+    found = compare_methods(ann, inputs, data, timesteps=timesteps or (1, 2, 4, 8), methods=method or tuple(METHODS))
     Console().print(found)
     if output is not None:
         found.save(output)

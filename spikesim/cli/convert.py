@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spikesim.cli.model import AllowAnalog, ModelName, Settings, Weights
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def convert(
@@ -54,18 +57,18 @@ def convert(
     from rich.console import Console
 
     from spikesim.cli.arrays import read_arrays
-    from spikesim.cli.model import check_takes, load_model
+    from spikesim.cli.model import check_takes, fitting, load_model
     from spikesim.converters import convert as convert_model
 
     ann = load_model(model, weights, settings)
-    inputs = read_arrays(calibration)
-    check_takes(ann, inputs.x, str(calibration))
-    data = None if evaluate is None else labelled(evaluate)
+    inputs = fitting(ann, read_arrays(calibration).x)
+    check_takes(ann, inputs, str(calibration))
+    data = None if evaluate is None else labelled(evaluate, ann)
     if data is not None:
         check_takes(ann, data[0], str(evaluate))
     converted = convert_model(
         ann,
-        inputs.x,
+        inputs,
         timesteps=timesteps,
         neuron=neuron,
         exact=exact,
@@ -81,12 +84,13 @@ def convert(
         Console(soft_wrap=True).print(f"written to {output}", highlight=False, markup=False)
 
 
-def labelled(path: Path) -> tuple[Any, Any]:
-    """Inputs and labels of a file."""
+def labelled(path: Path, model: nn.Module) -> tuple[Any, Any]:
+    """Inputs for a model and labels of a file."""
     from spikesim.cli.arrays import read_arrays
+    from spikesim.cli.model import fitting
     from spikesim.errors import ConfigError
 
     arrays = read_arrays(path)
     if arrays.y is None:
         raise ConfigError(f"{path} holds no labels; --evaluate needs the arrays x and y")
-    return arrays.x, arrays.y
+    return fitting(model, arrays.x), arrays.y

@@ -100,6 +100,13 @@ def parse_shape(shape: str) -> list[int]:
     return sizes
 
 
+def fitting(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Inputs as a model takes them: whole numbers where it looks tokens up, for files are read as fractions."""
+    from torch import nn
+
+    return x.long() if any(isinstance(module, nn.Embedding) for module in model.modules()) else x
+
+
 def check_takes(model: nn.Module, x: torch.Tensor, what: str) -> None:
     """Run a model on one sample, so that inputs of a wrong shape are told from defects of ours.
 

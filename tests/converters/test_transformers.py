@@ -12,7 +12,9 @@ from oracles.transformer_networks import spellings
 from torch import Tensor, nn
 
 from spikesim.converters import ConversionReport, Verdict, audit, convert, load_converted
+from spikesim.converters.analog import ANALOG
 from spikesim.converters.canonical import canonicalise
+from spikesim.converters.telescoping import Increment, RunningMean
 from spikesim.energy import Ledger
 from spikesim.errors import ConfigError, ConversionError
 from spikesim.models import decoder, vit
@@ -139,9 +141,9 @@ def test_neurons_of_either_sign() -> None:
     assert convert(model, x, timesteps=2, neuron="st_bif(3)").report.threshold == "mse(3 levels)"
     mixed = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.LayerNorm(6), nn.Linear(6, 2))
     assert convert(mixed, torch.rand(8, 4), timesteps=2).report.neuron == "if, signed multi_threshold(4)"
-    for model, x in ((model, x), (mixed, torch.rand(8, 4))):
+    for ann, given in ((model, x), (mixed, torch.rand(8, 4))):
         with pytest.raises(ConfigError, match="first 4 steps do not count"):
-            convert(model, x, timesteps=2, neuron="srp")
+            convert(ann, given, timesteps=2, neuron="srp")
 
 
 class Refused(nn.Module):
@@ -172,3 +174,62 @@ def test_tokens_beyond_the_table() -> None:
     model, _ = small_decoder()
     with pytest.raises((ConversionError, IndexError)):
         convert(model, torch.full((2, 6), 99), timesteps=2)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_functions_in_the_network_are_exact_in_the_mean(name: str) -> None:
+    """After every step, what a function has handed on is that function of the mean that it was given."""
+    model, x = MODELS[name]()
+    network = convert(model, x, timesteps=5).network
+    graph: Any = network.module
+    sent: dict[Any, Tensor] = {}
+
+    class Watch(torch.fx.Interpreter):
+        def run_node(self, n: torch.fx.Node) -> Any:
+            sent[n] = super().run_node(n)
+            return sent[n]
+
+    graph.forward = Watch(graph).run
+    network(x)
+    checked = 0
+    modules = {n: graph.get_submodule(n.target) for n in graph.graph.nodes if n.op == "call_module"}
+    for node in (n for n, module in modules.items() if isinstance(module, Increment)):
+        path = [node.args[0]]  # from the difference back to the function, past views
+        while not isinstance(modules[path[0]], ANALOG):
+            path.insert(0, path[0].args[0])
+        means = path[0].all_input_nodes
+        if not all(isinstance(modules.get(mean), RunningMean) for mean in means):
+            continue
+        given = [sent[mean.args[0]].unflatten(0, (5, -1)) for mean in means]
+        for t in range(1, 6):
+            wanted = modules[path[0]](*(steps[:t].mean(0) for steps in given))
+            for view in path[1:]:
+                wanted = modules[view](wanted)
+            torch.testing.assert_close(sent[node].unflatten(0, (5, -1))[:t].mean(0), wanted, atol=1e-4, rtol=1e-3)
+        checked += 1
+    assert checked > 3
+
+
+@pytest.mark.parametrize("stages", ["weights", "scale,bias", "bias,potential", "none"])
+@torch.no_grad()
+def test_calibration_goes_through_functions(stages: str) -> None:
+    model, x = small_vit()
+    network, report = convert(model, x, timesteps=2, calibrate=stages)
+    assert torch.linalg.norm(network(x) - model(x)) < 0.1 * torch.linalg.norm(model(x))
+    assert max(layer.identity_error for layer in report.layers) < 1e-4
+
+
+@torch.no_grad()
+def test_differential_coding_of_either_sign(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """DCGS: changes of rates between neurons, rates around functions."""
+    model, x = small_vit()
+    wanted, errors = model(x), []
+    for timesteps in (2, 8, 32):
+        done = convert(model, x, timesteps=timesteps, neuron="differential(6)")
+        assert done.report.neuron == "signed differential(6)"
+        assert max(layer.identity_error for layer in done.report.layers) < 1e-4
+        errors.append(float(torch.linalg.norm(done.network(x) - wanted) / torch.linalg.norm(wanted)))
+    assert errors[0] > errors[1] > errors[2] and errors[2] < 0.01
+    done.save(tmp_path)
+    assert torch.equal(load_converted(tmp_path).network(x), done.network(x))
