@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import fx
 
-from spikesim.converters.analog import Kept, Slot
+from spikesim.converters.analog import STAYS, Kept, Slot
 from spikesim.converters.binding import call_name, is_torchs_own, refuse
 from spikesim.converters.inplace import writes_in_place
 from spikesim.converters.verdicts import Verdict
 from spikesim.converters.workbench import Workbench
 from spikesim.errors import ConfigError
 
-_STAYS = "left analog as asked: of the running mean, handed on as differences; priced as analog"
+_ASKED = f"{STAYS}; as asked, so that layers behind it read analog values too"
 
 
 def wanted(bench: Workbench, node: fx.Node, names: Collection[str]) -> bool:
@@ -86,7 +86,7 @@ def keep_analog(bench: Workbench, node: fx.Node) -> None:
                       "or on chance")  # fmt: skip
     bench.root.add_module(f"{node.name}_kept", kept)
     node.op, node.target, node.args, node.kwargs = "call_module", f"{node.name}_kept", tuple(live), {}
-    return bench.note(node, Verdict.ANALOG, _STAYS)
+    return bench.note(node, Verdict.ANALOG, _ASKED)
 
 
 def _plain(value: Any) -> Any:

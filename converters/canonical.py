@@ -125,6 +125,23 @@ def _canonicalise(model: nn.Module, example: Inputs, lift: bool, allow: Collecti
     bench.sweep()
     for node in [n for n in bench.graph.nodes if n.op.startswith("call_")]:
         _apply(bench, node, allow)
+    lost = Finding(Verdict.EXACT, "not used by the output")
+    try:
+        graph = _arranged(bench, lift)
+    except ConversionError:
+        # What is refused stays as it was written, and what is around it may have its samples on another axis by now.
+        if all(found.verdict is not Verdict.UNSUPPORTED for found in bench.findings.values()):
+            raise
+        graph, lost = bench.finish(), Finding(Verdict.EXACT, "not looked at, since others are refused")
+    operations = [Operation(name, op, shape, bench.findings.get(name, lost)) for name, op, shape in listed]
+    hidden = [
+        Operation(name, kind, None, Finding(Verdict.UNSUPPORTED, why)) for name, kind, why in hidden_effects(model)
+    ]
+    return Canonical(graph, operations + hidden)
+
+
+def _arranged(bench: Workbench, lift: bool) -> fx.GraphModule:
+    """The graph once every operation has its rule: norms folded, pools and neurons in their places."""
     bench.sweep()
     tidy_permutations(bench)
     bench.measure()
@@ -136,12 +153,7 @@ def _canonicalise(model: nn.Module, example: Inputs, lift: bool, allow: Collecti
         place_neurons(bench)
     graph = bench.finish()
     bench.measure()
-    lost = Finding(Verdict.EXACT, "not used by the output")
-    operations = [Operation(name, op, shape, bench.findings.get(name, lost)) for name, op, shape in listed]
-    hidden = [
-        Operation(name, kind, None, Finding(Verdict.UNSUPPORTED, why)) for name, kind, why in hidden_effects(model)
-    ]
-    return Canonical(graph, operations + hidden)
+    return graph
 
 
 def _apply(bench: Workbench, node: fx.Node, allow: Collection[str]) -> None:

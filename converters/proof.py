@@ -94,6 +94,11 @@ def prove(graph: fx.GraphModule) -> Proof:
             others.append(f"'{node.name}' ({kind})")
     if others:
         raise ConversionError(f"analog nonlinearities are left in the converted graph: {', '.join(others)}")
+    if neurons == 0 and kept:
+        raise ConversionError(
+            f"no layer would get spikes, since all that is not linear stays analog: {', '.join(kept)}; leave the "
+            "functions of transformers out of allow_analog, and neurons stand behind them"
+        )
     if neurons == 0:
         raise ConversionError("the model has no ReLU, so that there is nothing to convert: it is linear throughout")
     return Proof(spiking_layers=neurons, linear=dict(linear), max_pools=pools, analog_nonlinearities=kept)

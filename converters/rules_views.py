@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from spikesim.converters.binding import _value, call_name, refuse, source
+from spikesim.converters.binding import call_name, known_value, refuse, source
 from spikesim.converters.movements import Part, Permute, Reshape
 from spikesim.converters.verdicts import Verdict
 from spikesim.converters.workbench import Workbench
@@ -164,7 +164,7 @@ def _run(node: fx.Node, given: Any) -> Any:
         args[0] = given
     else:
         kwargs["input"] = given
-    first, rest = args[:1], fx.map_arg((tuple(args[1:]), kwargs), _value)
+    first, rest = args[:1], fx.map_arg((tuple(args[1:]), kwargs), known_value)
     if node.op == "call_method":
         return getattr(given, str(node.target))(*rest[0], **{k: v for k, v in rest[1].items() if k != "input"})
     return node.target(*first, *rest[0], **rest[1])  # type: ignore[operator]

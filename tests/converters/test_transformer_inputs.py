@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spikesim.converters import audit, convert
 from spikesim.errors import CalibrationError, ConversionError, ShapeError
-from spikesim.models import decoder
+from spikesim.models import decoder, vit
 
 X = torch.rand(8, 5, 4, generator=torch.Generator().manual_seed(0))
 LOWER = torch.ones(5, 5, dtype=torch.bool).tril()
@@ -153,3 +153,37 @@ def test_tokens_and_pictures(exact: bool) -> None:
     assert report.certificate is None or report.certificate.exact
     assert max(layer.identity_error for layer in report.layers) < 1e-4
     assert audit(ann, x).convertible
+
+
+class Insists(nn.Module):
+    """Wants real tensors, so that only torch.export can record it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert isinstance(x, Tensor)
+        return self.inner(x)
+
+
+@torch.no_grad()
+def test_exported_transformers() -> None:
+    torch.manual_seed(0)
+    tokens, pictures = torch.randint(0, 9, (8, 5)), torch.rand(8, 3, 8, 8)
+    language = decoder(tokens=9, length=6, features=8, depth=1, heads=2).eval()
+    for ann, x in ((language, tokens), (vit(size=8, width=0.0625, depth=1).eval(), pictures)):
+        network, report = convert(Insists(ann), x, timesteps=4, exact=True)
+        assert report.certificate is not None and report.certificate.exact
+        assert torch.linalg.norm(network(x) - ann(x)) < 0.1 * torch.linalg.norm(ann(x))
+    # Exported, this one folds samples and heads into one axis; what is around it stands in another order already.
+    folds = Insists(nn.Sequential(Attend(CAUSAL["of heads, numbers"]), nn.LayerNorm(3), nn.Linear(3, 2)))
+    found = audit(folds, X)
+    assert not found.convertible and all("samples" in row.detail for row in found.unsupported)
+
+
+def test_functions_named_by_hand_leave_nothing_to_spike() -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 3))
+    with pytest.raises(ConversionError, match="leave the functions of transformers out of allow_analog"):
+        convert(model, X, timesteps=2, allow_analog=["GELU"])
+    assert convert(model, X, timesteps=2).report.spiking_layers == 1
