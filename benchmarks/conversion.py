@@ -193,7 +193,9 @@ def measure(seed: int, steps: list[int], methods: list[str]) -> dict[str, Any]:
     ).rows
     found: dict[str, Any] = {}
     for row in rows:
-        cell = {"accuracy": 100 * row.accuracy, "spikes": row.spikes, "latency": row.latency}
+        if row.accuracy is None or row.latency is None:
+            raise SystemExit(f"{row.method} at T={row.timesteps} failed: {row.failed}")
+        cell = {"accuracy": 100 * row.accuracy, "spikes": row.spikes, "energy": row.energy, "steps": row.latency.steps}
         found.setdefault(row.method, {})[str(row.timesteps)] = cell
     if FINETUNED in methods:
         by_t = finetuned(model, data, seed, steps)

@@ -6,13 +6,15 @@ if __name__ == "converters":
     )
 
 from spikesim.converters.audit import Audit, AuditRow, audit
-from spikesim.converters.compare import Comparison, compare
+from spikesim.converters.compare import compare
+from spikesim.converters.comparison import Comparison
 from spikesim.converters.convert import Converted, convert, load_converted
 from spikesim.converters.early_exit import EarlyExit, early_exit
 from spikesim.converters.finetune import finetunable
 from spikesim.converters.fixed_points import gaussian_threshold, lloyd_threshold, ltb_threshold
 from spikesim.converters.folding import folded
 from spikesim.converters.histogram import Histogram
+from spikesim.converters.measure import measure, measure_early
 from spikesim.converters.named_folding import fold_batchnorm
 from spikesim.converters.nir_export import to_nir
 from spikesim.converters.nir_import import from_nir
@@ -49,6 +51,8 @@ __all__ = [
     "load_converted",
     "ltb_threshold",
     "maximum_threshold",
+    "measure",
+    "measure_early",
     "mse_threshold",
     "neuron_policy",
     "percentile_threshold",

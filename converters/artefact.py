@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import operator
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,7 @@ from spikesim.converters.offset import OffsetIF
 from spikesim.converters.outputs import from_structure, structure_of
 from spikesim.converters.parallel import ParallelIF
 from spikesim.converters.policies import half_threshold_if
+from spikesim.converters.probe import Probe, check_probe, make_probe
 from spikesim.converters.proof import mixes_time, prove
 from spikesim.converters.report import ConversionReport
 from spikesim.converters.residual import ResidualIF
@@ -27,12 +29,12 @@ from spikesim.converters.rules_resize import ZeroPad
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import SettlingNetwork, TimedBias, steady_network
 from spikesim.converters.signature import Signature, names_of
+from spikesim.converters.staging import write_all
 from spikesim.converters.stored_kinds import STORED_FIELDS, STORED_MAKERS, STORED_OPERANDS
 from spikesim.converters.trace import place_of
 from spikesim.errors import CheckpointError
 from spikesim.neurons import STBIF, BurstIF, DifferentialIF, TallyIF
-from spikesim.nn import Network
-from spikesim.viz import write_bytes, write_text
+from spikesim.nn import Count, Network
 
 _CONV = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
 _POOL = ("kernel_size", "stride", "padding", "ceil_mode")
@@ -74,7 +76,9 @@ _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "Difference": Difference,
     **STORED_MAKERS,
 }
-_FILES = ("weights.safetensors", "network.json", "report.json")
+_WEIGHTS, _PROBE, _REPORT, _NETWORK = "weights.safetensors", "probe.safetensors", "report.json", "network.json"
+_FILES = (_WEIGHTS, _PROBE, _REPORT, _NETWORK)
+SCHEMA = 3
 
 
 class _Node(BaseModel):
@@ -89,24 +93,30 @@ class _Node(BaseModel):
 
 
 class _Graph(BaseModel):
-    """The graph of a converted network; ``inputs`` are the names of several, in order."""
+    """The graph of a converted network, and the digests of the files that belong to it.
+
+    ``inputs`` are the names of several inputs, in order; ``shapes`` those of one sample of each.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
+    versions: dict[str, str]
     timesteps: int
     settles: bool = False
     wait: int = 0
-    weights_sha256: str
+    counts: bool = False
     inputs: list[str] = []
+    shapes: list[tuple[int, ...]]
+    sha256: dict[str, str]
     nodes: list[_Node]
 
 
 def save_converted(network: Network, report: ConversionReport, folder: str | Path) -> None:
-    """Write ``weights.safetensors``, ``network.json`` and ``report.json`` into ``folder``.
+    """Write ``weights.safetensors``, ``probe.safetensors``, ``report.json`` and ``network.json`` into ``folder``.
 
-    Each file is written to a temporary name and renamed; ``network.json`` carries the digest of the weights it
-    belongs to.
+    All are written before the first takes the place of an older one; ``network.json`` comes last and carries the
+    digests of the others. The probe is noise and what the network says to it, see :mod:`spikesim.converters.probe`.
 
     Args:
         network: A converted network.
@@ -127,35 +137,41 @@ def save_converted(network: Network, report: ConversionReport, folder: str | Pat
     """
     from safetensors.torch import save
 
-    weights = {name: value.contiguous() for name, value in network.module.state_dict().items()}
-    content = save(weights)
-    nodes = [_describe(network.module, node) for node in network.module.graph.nodes]  # type: ignore[union-attr]
-    digest = hashlib.sha256(content).hexdigest()
-    settles = isinstance(network, SettlingNetwork)
-    graph = _Graph(
+    graph: Any = network.module
+    shapes = [tuple(node.meta["shape"]) for node in graph.graph.nodes if node.op == "placeholder"]
+    probe = make_probe(network, shapes, report.timesteps).tensors()
+    files = {
+        _WEIGHTS: save({name: value.contiguous() for name, value in graph.state_dict().items()}),
+        _PROBE: save({name: value.contiguous() for name, value in probe.items()}),
+        _REPORT: report.to_json().encode(),
+    }
+    described = _Graph(
+        versions=report.versions,
         timesteps=report.timesteps,
-        settles=settles,
+        settles=isinstance(network, SettlingNetwork),
         wait=report.wait,
-        weights_sha256=digest,
-        inputs=names_of(network.module.graph),  # type: ignore[arg-type]
-        nodes=nodes,
+        counts=isinstance(network.readout, Count),
+        inputs=names_of(graph.graph),
+        shapes=shapes,
+        sha256={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        nodes=[_describe(graph, node) for node in graph.graph.nodes],
     )
-    write_bytes(Path(folder, _FILES[0]), content)
-    write_text(Path(folder, _FILES[1]), graph.model_dump_json(indent=1))
-    write_text(Path(folder, _FILES[2]), report.to_json())
+    write_all(folder, {**files, _NETWORK: described.model_dump_json(indent=1).encode()})
 
 
-def load_network(folder: str | Path) -> tuple[Network, ConversionReport]:
+def load_network(folder: str | Path, verify: bool = True) -> tuple[Network, ConversionReport]:
     """Read what :func:`save_converted` wrote, without the class of the ANN and without executing stored code.
 
     Args:
-        folder: Where the three files are.
+        folder: Where the four files are.
+        verify: Put the stored probe to the network, and compare every layer's spikes and the outputs.
 
     Returns:
         The network in eval mode and its report.
 
     Raises:
-        CheckpointError: A file is missing, damaged, of another schema version, or belongs to another network.
+        CheckpointError: A file is missing, damaged, of another schema version, or belongs to another network; or the
+            network does not answer as it did.
 
     Example:
         >>> from spikesim.converters.artefact import load_network
@@ -163,39 +179,79 @@ def load_network(folder: str | Path) -> tuple[Network, ConversionReport]:
         Traceback (most recent call last):
         ...
         spikesim.errors.CheckpointError: no converted network in no-such-folder: missing weights.safetensors, \
-network.json, report.json
+probe.safetensors, report.json, network.json
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    missing = [name for name in _FILES if not Path(folder, name).is_file()]
+    place = Path(folder)
+    missing = [name for name in _FILES if not (place / name).is_file()]
     if missing:
+        _check_version(place, missing)
         raise CheckpointError(f"no converted network in {folder}: missing {', '.join(missing)}")
-    content = Path(folder, _FILES[0]).read_bytes()
     try:
-        graph = _Graph.model_validate_json(Path(folder, _FILES[1]).read_text())
-        report = ConversionReport.model_validate_json(Path(folder, _FILES[2]).read_text())
-        if hashlib.sha256(content).hexdigest() != graph.weights_sha256:
-            raise CheckpointError(f"the weights in {folder} are damaged or belong to another network: save it again")
-        module = _build(graph.nodes, graph.inputs)
-        values = load(content)
-        for name, value in values.items():
-            place, _, buffer = name.rpartition(".")
-            if buffer == "initial_v" and value.dim():  # potentials that were calibrated
-                module.get_submodule(place).initial_v = torch.empty_like(value)
-        module.load_state_dict(values, assign=True)
-        prove(module)
-        network: Network
-        if graph.settles:
-            network = SettlingNetwork(module, graph.timesteps)
-        else:
-            network = steady_network(module, graph.timesteps, graph.wait, not mixes_time(module))
+        _check_version(place, missing)
+        graph = _Graph.model_validate_json((place / _NETWORK).read_text())
+        files = {name: (place / name).read_bytes() for name in _FILES[:-1]}
+        for name, content in files.items():
+            if hashlib.sha256(content).hexdigest() != graph.sha256.get(name):
+                raise CheckpointError(
+                    f"{name} in {folder} is damaged or belongs to another network (its digest is not the one in "
+                    f"{_NETWORK}): save it again"
+                )
+        report = ConversionReport.from_json(files[_REPORT].decode())
+        network = _network(graph, load(files[_WEIGHTS]))
+        probe = Probe.of(load(files[_PROBE]))
     except CheckpointError:
         raise
     except (SafetensorError, LookupError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"the converted network in {folder} cannot be read ({first}): save it again") from error
-    return network.eval(), report
+    if verify:
+        try:
+            check_probe(network, probe, graph.timesteps)
+        except (CheckpointError, ValueError, RuntimeError) as error:
+            saved = ", ".join(f"{name} {version}" for name, version in graph.versions.items())
+            raise CheckpointError(
+                f"the network in {folder} is not what was saved: {error} (saved by {saved}; here torch "
+                f"{torch.__version__}). Convert the model again, or pass verify=False to load it nevertheless"
+            ) from error
+    return network, report
+
+
+def _check_version(place: Path, missing: list[str]) -> None:
+    """Tell a folder of another version by its ``network.json``, before it is blamed for what it lacks."""
+    if _NETWORK in missing:
+        return
+    try:
+        found = json.loads((place / _NETWORK).read_text())
+    except ValueError as error:
+        raise CheckpointError(f"{_NETWORK} in {place} is damaged, it is no JSON: save it again") from error
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if version != SCHEMA:
+        raise CheckpointError(
+            f"the network in {place} has schema version {version!r} and this spikesim reads {SCHEMA}: "
+            "load it with the version that wrote it, or convert the model again"
+        )
+
+
+def _network(graph: _Graph, values: dict[str, torch.Tensor]) -> Network:
+    module = _build(graph.nodes, graph.inputs)
+    for name, value in values.items():
+        place, _, buffer = name.rpartition(".")
+        if buffer == "initial_v" and value.dim():  # potentials that were calibrated
+            module.get_submodule(place).initial_v = torch.empty_like(value)
+    module.load_state_dict(values, assign=True)
+    prove(module)
+    places = [node for node in module.graph.nodes if node.op == "placeholder"]
+    for node, shape in zip(places, graph.shapes, strict=True):
+        node.meta["shape"] = tuple(shape)
+    network: Network
+    if graph.settles:
+        network = SettlingNetwork(module, graph.timesteps, counts=graph.counts)
+    else:
+        network = steady_network(module, graph.timesteps, graph.wait, not mixes_time(module), graph.counts)
+    return network.eval()
 
 
 def _describe(root: nn.Module, node: fx.Node) -> _Node:

@@ -16,12 +16,14 @@ from spikesim.converters.certificate import certify
 from spikesim.converters.data import Batches
 from spikesim.converters.differential import differential_graph
 from spikesim.converters.inputs import Inputs, first
+from spikesim.converters.latency import Latency, depth_of
 from spikesim.converters.layer_reports import layer_reports
-from spikesim.converters.measure import accuracy_over_time
+from spikesim.converters.measure import PROFILE, measure
 from spikesim.converters.policies import NeuronPolicy
 from spikesim.converters.prefix import Task
 from spikesim.converters.prepare import Prepared, prepare
 from spikesim.converters.proof import mixes_time, prove
+from spikesim.converters.readouts import Readout, common_range, counted, delay_of, drop_scale
 from spikesim.converters.recipe import Granularity, Recipe
 from spikesim.converters.report import ConversionReport
 from spikesim.converters.running import RunningSum
@@ -30,11 +32,12 @@ from spikesim.converters.settling import SettlingNetwork, steady_network, time_b
 from spikesim.converters.telescope import telescope
 from spikesim.converters.thresholds import Threshold
 from spikesim.converters.trace import own_randomness
+from spikesim.energy import Profile
 from spikesim.errors import ConfigError, ConversionError
 from spikesim.nn import Network
 
-CHECKED = 32
-"""Calibration samples on which a converted network is checked."""
+CHECKED, CHECKED_STEPS = 32, 128
+"""Calibration samples on which a converted network is checked, fewer where they take more steps together."""
 
 
 class Converted(NamedTuple):
@@ -54,15 +57,24 @@ class Converted(NamedTuple):
     report: ConversionReport
 
     def save(self, folder: str | Path) -> None:
-        """Write weights (safetensors), graph and report (JSON) into ``folder``, see :func:`load_converted`."""
+        """Write weights and a probe (safetensors), graph and report (JSON), see :func:`load_converted`.
+
+        Raises:
+            ConfigError: The folder cannot be written to; what was in it stays.
+        """
         save_converted(self.network, self.report, folder)
 
 
-def load_converted(folder: str | Path) -> Converted:
+def load_converted(folder: str | Path, *, verify: bool = True) -> Converted:
     """Read what :meth:`Converted.save` wrote; the ANN's class is not needed and no stored code runs.
 
+    Args:
+        folder: Where it was written to.
+        verify: Ask the network what it was asked when it was saved, and compare; takes a run of four samples.
+
     Raises:
-        CheckpointError: A file is missing, damaged, or of another schema version.
+        CheckpointError: A file is missing, damaged, or of another schema version, or the network answers otherwise
+            than it did.
 
     Example:
         >>> from spikesim.converters import load_converted
@@ -70,9 +82,9 @@ def load_converted(folder: str | Path) -> Converted:
         Traceback (most recent call last):
         ...
         spikesim.errors.CheckpointError: no converted network in no-such-folder: missing weights.safetensors, \
-network.json, report.json
+probe.safetensors, report.json, network.json
     """
-    return Converted(*load_network(folder))
+    return Converted(*load_network(folder, verify))
 
 
 def convert(
@@ -88,6 +100,8 @@ def convert(
     samples: int = 256,
     exact: bool = False,
     allow_analog: Collection[str] = (),
+    readout: str | Readout = "membrane",
+    profile: str | Path | Profile | None = PROFILE,
 ) -> Converted:
     """Convert a trained ANN to a spiking network of IF neurons with binary spikes.
 
@@ -109,12 +123,15 @@ def convert(
         granularity: One threshold per ``"channel"`` or per ``"layer"``.
         calibrate: Label-free calibration, stage by stage in the given order, see
             :data:`~spikesim.converters.calibration.STAGES`: ``"weights"``, ``"scale"``, ``"bias"``, ``"potential"``.
-        evaluate: Labelled data ``(x, y)`` or a loader: accuracy at every t = 1..T goes into the report.
+        evaluate: Labelled data ``(x, y)`` or a loader: accuracy, spikes and energy at every t = 1..T, from one run.
         samples: Largest number of calibration samples that the stages use.
         exact: Neurons that take spikes back run until nothing moves; the outputs are then those of the ANN with
             quantised ReLUs, and the report holds a certificate that they are.
         allow_analog: Operations that may stay analog, by their names in the audit or by what they are (``"GELU"``,
             ``"sigmoid"``); nothing else does.
+        readout: ``"membrane"`` averages the current into the output over T; ``"count"`` counts spikes of neurons behind
+            the outputs ``[N, classes]``; ``"delayed(k)"`` averages over T after k steps more, ``"delayed"`` finds k.
+        profile: Prices for the energy of ``evaluate``, see :func:`spikesim.energy.load_profile`; None to leave it out.
 
     Returns:
         The network (``[N, ...] -> [N, ...]``) and the report.
@@ -143,20 +160,27 @@ def convert(
         granularity=granularity,
         calibrate=calibrate,
         exact=exact,
+        readout=readout,
     )
     if isinstance(model, Prepared) and allow_analog:
         raise ConfigError("the network is prepared already: give allow_analog to prepare(), and not to convert()")
     ready = model if isinstance(model, Prepared) else prepare(model, calibration, samples, allow_analog)
-    return apply(recipe, ready, evaluate)
+    return apply(recipe, ready, evaluate, profile)
 
 
-def apply(recipe: Recipe, ready: Prepared, evaluate: Batches | None = None) -> Converted:
+def apply(
+    recipe: Recipe,
+    ready: Prepared,
+    evaluate: Batches | None = None,
+    profile: str | Path | Profile | None = PROFILE,
+) -> Converted:
     """Convert by a recipe.
 
     Args:
         recipe: What was asked for.
         ready: The network and what was seen of it.
         evaluate: Labelled data, or None.
+        profile: Prices for the energy of ``evaluate``, None to leave it out.
 
     Raises:
         ConversionError, CalibrationError, ConfigError: see :func:`convert`.
@@ -170,14 +194,22 @@ def apply(recipe: Recipe, ready: Prepared, evaluate: Batches | None = None) -> C
         >>> apply(Recipe.of(timesteps=4), prepare(nn.Sequential(nn.ReLU()), torch.rand(8, 3))).report.timesteps
         4
     """
-    ann, chosen, kept = ready.ann, recipe.policy, ready.samples(recipe.timesteps)
+    source, chosen, last = ready.ann, recipe.policy, ""
+    if recipe.readout.counts:
+        ready, last = counted(ready)
+    ann, kept = ready.ann, ready.samples(recipe.timesteps)
     recipe = recipe.fitted(ann)
     policy = recipe.policy
     ranges = recipe.ranges(ann, ready.seen)
+    if last:
+        ranges[last] = common_range(recipe.rule, ready.seen.histograms[last])
     worth = recipe.worth(ann, ranges)
+    wait = policy.wait + delay_of(recipe.readout, recipe.timesteps, ann, ready.seen, worth)
     with own_randomness(ready.like):
         snn = fold_scales(ann, ready.example, worth, *recipe.builders)
-        snn = telescope(snn, ready.example, recipe.timesteps if recipe.exact else None)
+    if last:
+        drop_scale(snn)
+    snn = telescope(snn, ready.example, recipe.timesteps if recipe.exact else None)
     proof = prove(snn)
     if proof.analog_nonlinearities and chosen.wait:
         raise ConfigError(
@@ -189,28 +221,38 @@ def apply(recipe: Recipe, ready: Prepared, evaluate: Batches | None = None) -> C
             f"neuron is {policy.name!r}, whose first {policy.wait} steps do not count, but a max-pool of spikes sums "
             "up all steps: use neuron='cos', or average pools"
         )
-    task = Task(ann, snn, worth, kept, recipe.timesteps, recipe.most, policy.wait, recipe.even)
+    task = Task(ann, snn, worth, kept, recipe.timesteps, recipe.most, wait, recipe.even)
     calibrated = run_stages(task, recipe.stages)
     network, hoist = _network(recipe, task, ready.example)
-    few = first(kept, CHECKED)
+    few = first(kept, min(CHECKED, max(8, CHECKED_STEPS // recipe.timesteps)))
     outputs = [shift for name, shift in calibrated.shifts.items() if name not in worth]
+    layers = layer_reports(network, ready.seen, few, ranges, task, calibrated.shifts, policy.most)
+    certificate = certify(network, few, recipe.timesteps, recipe.most) if recipe.exact else None
     report = ConversionReport(
         model=ready.name,
         timesteps=recipe.timesteps,
-        wait=policy.wait,
-        delay=policy.delay(recipe.timesteps),
+        wait=wait,
+        readout=f"delayed({wait})" if recipe.readout.name == "delayed" else recipe.readout.name,
+        latency=Latency(
+            timesteps=recipe.timesteps,
+            wait=wait,
+            drain=certificate.drained if certificate else 0,
+            depth=depth_of(snn),
+            hold=policy.delay(recipe.timesteps),
+        ),
         neuron=recipe.neurons(ann),
         threshold=recipe.method + _learnt(ann),
         granularity=recipe.granularity,
         calibration=calibrated.told,
         output_bias_shift=sum(outputs) / len(outputs) if outputs else None,
         calibration_samples=ready.seen.samples,
+        calibration_digest=ready.digest,
         folding_error=ready.folding_error,
         hoisted=hoist,
-        layers=layer_reports(network, ready.seen, few, ranges, task, calibrated.shifts),
+        layers=layers,
         proof=proof,
-        certificate=certify(network, few, recipe.timesteps, recipe.most) if recipe.exact else None,
-        accuracy=None if evaluate is None else accuracy_over_time(ann, network, evaluate, ready.like, policy.wait),
+        certificate=certificate,
+        accuracy=None if evaluate is None else measure(network, evaluate, source, profile=profile, like=ready.like),
         audit=ready.audit,
         versions={"spikesim": spikesim.__version__, "torch": torch.__version__},
     )
@@ -219,11 +261,13 @@ def apply(recipe: Recipe, ready: Prepared, evaluate: Batches | None = None) -> C
 
 def _network(recipe: Recipe, task: Task, example: Inputs) -> tuple[Network, bool]:
     """The calibrated graph, run for T steps or until nothing moves; whether its first layers run once."""
+    counts = recipe.readout.counts
     if recipe.exact:
-        return SettlingNetwork(time_biases(task.snn, example, recipe.timesteps), recipe.timesteps).eval(), False
+        timed = time_biases(task.snn, example, recipe.timesteps)
+        return SettlingNetwork(timed, recipe.timesteps, counts=counts).eval(), False
     graph = differential_graph(task.snn, example) if recipe.policy.coding == "change" else task.snn
     hoist = not mixes_time(graph)
-    return steady_network(graph, recipe.timesteps, recipe.policy.wait, hoist), hoist
+    return steady_network(graph, recipe.timesteps, task.wait, hoist, counts), hoist
 
 
 def _learnt(ann: nn.Module) -> str:

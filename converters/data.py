@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -81,6 +82,50 @@ def pairs_of(data: Batches, arity: int = 1) -> Iterator[tuple[Inputs, Tensor]]:
         if count(item[0]) != len(item[1]):
             raise CalibrationError(f"{count(item[0])} inputs come with {len(item[1])} labels; expected as many")
         yield item[0], item[1]
+
+
+class Digest:
+    """SHA-256 of the samples that pass, in their order; batches, device and layout in memory change nothing.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.data import Digest
+        >>> x, whole, parts = torch.arange(6.0).reshape(3, 2), Digest(), Digest()
+        >>> _ = list(whole.of([x])), list(parts.of([x[:1], x[1:]]))
+        >>> str(whole) == str(parts), len(str(whole))
+        (True, 64)
+    """
+
+    def __init__(self) -> None:
+        # One hash for each tensor of a sample: batches end at the same samples in all of them.
+        self._hashes: dict[str, Any] = {}
+        self._forms: dict[str, str] = {}
+
+    def of(self, batches: Iterable[Inputs]) -> Iterator[Inputs]:
+        """Hand every batch on, and count it in."""
+        for batch in batches:
+            for name, x in _by_name(batch):
+                found = self._hashes.setdefault(name, hashlib.sha256())
+                form = f"{x.dtype} {list(x.shape[1:])}"
+                if form != self._forms.get(name) and x.numel():
+                    self._forms[name] = form
+                    found.update(form.encode())
+                found.update(x.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+            yield batch
+
+    def __str__(self) -> str:
+        if list(self._hashes) in ([], [""]):
+            return str(self._hashes.get("", hashlib.sha256()).hexdigest())
+        parts = "".join(f"{name} {found.hexdigest()}\n" for name, found in sorted(self._hashes.items()))
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _by_name(x: Inputs) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(x, Tensor):
+        yield "", x
+        return
+    for name, tensor in x.items() if isinstance(x, dict) else enumerate(x):
+        yield str(name), tensor
 
 
 def check_shape(x: Inputs, expected: Any, what: str) -> None:

@@ -6,16 +6,21 @@ labels: so that those which stop there agree with what they would have said afte
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.data import Batches, inputs_of
 from spikesim.converters.parallel import ParallelIF
-from spikesim.converters.settling import SettlingNetwork
+from spikesim.converters.settling import SettlingNetwork, steady_network, waits
 from spikesim.converters.signature import names_of
-from spikesim.errors import CalibrationError, ConfigError, ShapeError
-from spikesim.nn import Constant, Mean, Network
+from spikesim.errors import CalibrationError, CheckpointError, ConfigError, ShapeError
+from spikesim.nn import Constant, Count, DelayedMean, Mean, Network
 from spikesim.nn.state import NetworkState
+from spikesim.viz import write_text
 
 
 class EarlyExit(nn.Module):
@@ -26,10 +31,10 @@ class EarlyExit(nn.Module):
         margins: Margin at which a sample is done after t = 1..T steps, ``[T]``; the last one does not matter.
 
     Attributes:
-        steps: Steps that each sample of the last call took, int64 ``[N]``.
+        steps: Steps that each sample of the last call took, those before the readout begins included, int64 ``[N]``.
 
     Shape:
-        ``[N, ...] -> [N, classes]``: the mean outputs of the steps taken.
+        ``[N, ...] -> [N, classes]``: the mean outputs of the steps that count, spikes per step for a count.
 
     Raises:
         ConfigError: the network has no constant encoder, or there are not T margins.
@@ -53,15 +58,12 @@ class EarlyExit(nn.Module):
         if not isinstance(encoder, Constant) or isinstance(network, SettlingNetwork):
             raise ConfigError("an early exit needs a converted network with a constant input, and not an exact one")
         late = any(isinstance(module, ParallelIF) for module in network.modules())
-        if late or not isinstance(network.readout, Mean):
-            raise ConfigError(
-                "an early exit needs outputs that count from the first step on, and not 'parallel' or 'srp'"
-            )
-        if margins.shape != (encoder.timesteps,):
-            raise ConfigError(
-                f"margins have shape {tuple(margins.shape)}; expected one for each of {encoder.timesteps}"
-            )
-        self.timesteps = encoder.timesteps
+        if late or not isinstance(network.readout, (Mean, Count, DelayedMean)):
+            raise ConfigError("an early exit needs neurons that send from the first step on, and not 'parallel'")
+        self.wait, self.counts = waits(network), isinstance(network.readout, Count)
+        self.timesteps = encoder.timesteps - self.wait
+        if margins.shape != (self.timesteps,):
+            raise ConfigError(f"margins have shape {tuple(margins.shape)}; expected one for each of {self.timesteps}")
         self.register_buffer("margins", margins.detach().clone())
         self._once = Network(network.module, encoder=Constant(1, hoist=encoder.hoist)).eval()
         self.steps = torch.zeros(0, dtype=torch.int64)
@@ -72,13 +74,15 @@ class EarlyExit(nn.Module):
         at = torch.arange(len(x), device=x.device)
         self.steps = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         run = self._once.run(x)
+        for _ in range(self.wait):
+            run = self._once.run(x, run.state)
         sums, results = run.output[0], torch.zeros_like(run.output[0])
         for t in range(1, self.timesteps + 1):
             done = margin_of(sums / t) >= self.margins[t - 1]  # type: ignore[index]
             if t == self.timesteps:
                 done = torch.ones_like(done)
             results[at[done]] = sums[done] / t
-            self.steps[at[done]] = t
+            self.steps[at[done]] = self.wait + t
             stay = ~done
             if not bool(stay.any()):
                 break
@@ -87,6 +91,34 @@ class EarlyExit(nn.Module):
             run = self._once.run(x, state)
             sums = sums + run.output[0]
         return results
+
+    def whole(self) -> Network:
+        """The network that takes all its steps."""
+        encoder: Any = self._once.encoder
+        return steady_network(self._once.module, self.timesteps, self.wait, encoder.hoist, self.counts)
+
+    def save(self, path: str | Path) -> None:
+        """Write the margins as JSON, beside a network that :meth:`Converted.save` wrote."""
+        margins = [None if value == float("inf") else value for value in self.margins.tolist()]  # type: ignore[operator]
+        write_text(path, json.dumps({"schema_version": 1, "margins": margins}) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path, network: Network) -> EarlyExit:
+        """Read margins for a network that was loaded.
+
+        Raises:
+            CheckpointError: The file is missing, damaged, of another version, or the margins do not fit the network.
+        """
+        try:
+            found = json.loads(Path(path).read_text())
+            if found["schema_version"] != 1:
+                raise ValueError(f"schema version {found['schema_version']!r}, expected 1")
+            margins = [float("inf") if value is None else float(value) for value in found["margins"]]
+            return cls(network, torch.tensor(margins))
+        except (OSError, LookupError, ValueError, TypeError) as error:
+            raise CheckpointError(
+                f"{path} holds no margins for this network ({error}): find them anew with early_exit()"
+            ) from error
 
 
 def margin_of(outputs: Tensor) -> Tensor:
@@ -137,6 +169,7 @@ def early_exit(network: Network, calibration: Batches, agreement: float = 0.99) 
         outputs = network.unread(x)
         if not isinstance(outputs, Tensor):
             raise ConfigError("an early exit needs a network with one output [N, classes]")
+        outputs = outputs[waits(network) :]
         means = outputs.cumsum(0) / torch.arange(1, len(outputs) + 1, device=x.device)[:, None, None]
         final = means[-1].argmax(1)
         margins.append(torch.stack([margin_of(step) for step in means]))

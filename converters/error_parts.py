@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from spikesim.converters.flow import Means, quantised_rate
+from spikesim.converters.flow import Means, over_time, quantised_rate
 from spikesim.converters.inputs import Inputs
 
 
@@ -47,6 +47,11 @@ class ErrorParts(BaseModel):
         own = {"clipping": self.clipping, "quantisation": self.quantisation, "unevenness": self.unevenness}
         return max(own, key=own.__getitem__)
 
+    @property
+    def own(self) -> float:
+        """How large that part is."""
+        return float(getattr(self, self.worst))
+
 
 REMEDIES = {
     "clipping": "a higher threshold (threshold='percentile(99.9)'), or neuron='burst'",
@@ -74,11 +79,10 @@ def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float
         >>> parts.clipping, parts.unevenness
         (0.5, 0.0)
     """
-    given = preactivation.double()
-    activation = given if least < 0 else given.clamp(min=0)
+    activation = preactivation if least < 0 else preactivation.clamp(min=0)
     clipped = activation.clamp(least / timesteps, most / timesteps)
-    even = quantised_rate(given, timesteps, most, least)
-    got, rate = quantised_rate(means.current.double(), timesteps, most, least), means.rate.double()
+    even = quantised_rate(preactivation, timesteps, most, least)
+    got, rate = quantised_rate(means.current, timesteps, most, least), means.rate
     scale = float(activation.square().mean().sqrt()) or 1.0
 
     def size(part: Tensor) -> float:
@@ -91,6 +95,41 @@ def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float
         unevenness=size(got - rate),
         total=size(activation - rate),
     )
+
+
+class PartsOverTime:
+    """Takes the errors of all layers apart at several t while the network runs, without keeping its activations.
+
+    Args:
+        wanted: What each ReLU of the ANN gets, in thresholds, by node name, see :func:`preactivations`.
+        steps: The t at which.
+        bounds: The smallest and the largest tally in T steps, and the most spikes in a step, by node name.
+        wait: Steps before the first that counts.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.error_parts import PartsOverTime
+        >>> parts = PartsOverTime({"relu": torch.tensor([[0.5]])}, [1, 2], {"relu": (0, 2, 1)})
+        >>> parts.watch("relu", torch.tensor([[0.5]]), torch.tensor([[1.0], [0.0]]), 2)
+        >>> [round(found.total, 2) for found in parts.found["relu"].values()]
+        [1.0, 0.0]
+    """
+
+    def __init__(
+        self, wanted: dict[str, Tensor], steps: list[int], bounds: dict[str, tuple[float, float, int]], wait: int = 0
+    ) -> None:
+        self.wanted, self.steps, self.bounds, self.wait = wanted, steps, bounds, wait
+        self.found: dict[str, dict[int, ErrorParts]] = {}
+
+    def watch(self, name: str, current: Tensor, sent: Tensor, steps: int, changes: bool = False) -> None:
+        """A layer has run; see :data:`spikesim.converters.flow.Watch`."""
+        constant = current.shape[0] * steps == sent.shape[0] and steps > 1
+        self.found[name] = {}
+        least, most, burst = self.bounds[name]
+        for t in self.steps:
+            mean = current if constant else over_time(current, steps, self.wait, changes, t) / t
+            means = Means(mean, over_time(sent, steps, self.wait, changes, t) / t, 0.0, 0.0)
+            self.found[name][t] = error_parts(self.wanted[name], means, t, min(most, burst * t), max(least, -burst * t))
 
 
 def preactivations(ann: torch.fx.GraphModule, samples: Inputs, worth: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
@@ -130,8 +130,15 @@ class Means(NamedTuple):
     spikes: float
 
 
+Watch: TypeAlias = Callable[[str, Tensor, Tensor, int, bool], None]
+"""Is told of a neuron layer by name: its current ``[N, ...]`` (constant) or ``[T*N, ...]``, what it sent, T, and
+whether both are changes of rates."""
+
+
 @torch.no_grad()
-def measured_means(network: Network, samples: Inputs, timesteps: int, wait: int = 0) -> tuple[dict[str, Means], Any]:
+def measured_means(
+    network: Network, samples: Inputs, timesteps: int, wait: int = 0, watch_too: Watch | None = None
+) -> tuple[dict[str, Means], Any]:
     """Run a converted network and keep what its neuron layers got and gave, by node name; and its output.
 
     Args:
@@ -139,6 +146,7 @@ def measured_means(network: Network, samples: Inputs, timesteps: int, wait: int 
         samples: Inputs ``[N, ...]``.
         timesteps: T, which sums are divided by.
         wait: steps before them, which count as spikes and nothing else.
+        watch_too: Called for every layer while it runs.
 
     Example:
         >>> import torch
@@ -153,20 +161,22 @@ def measured_means(network: Network, samples: Inputs, timesteps: int, wait: int 
     sums: dict[str, list[Any]] = {}
 
     def watch(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(module: nn.Module, given: tuple[Tensor], sent: Tensor) -> None:
+        def hook(module: Any, given: tuple[Tensor], sent: Tensor) -> None:
             inner: Any = module[0] if isinstance(module, nn.Sequential) else module
             steps = inner.timesteps or 1
             current, changes = given[0], isinstance(module, DifferentialIF)
             constant = current.shape[0] * steps == sent.shape[0] and steps > 1
-            current = current * (steps - wait) if constant else _over_time(current, steps, wait, changes)
-            found = [
-                current,
-                _over_time(sent, steps, wait, changes),
-                float(sent.count_nonzero()),
-                float(sent.abs().sum(dtype=torch.float64)),
-                steps,
-            ]
+            current = current * (steps - wait) if constant else over_time(current, steps, wait, changes)
+            rate = over_time(sent, steps, wait, changes)
+            whole = over_time(sent, steps, 0) if wait else rate
+            if module.emits.kind == "binary":  # the tally says how often it fired
+                spikes = events = float(whole.sum(dtype=torch.float64))
+            else:
+                spikes, events = float(sent.abs().sum(dtype=torch.float64)), float(sent.count_nonzero())
+            found = [current, rate, events, spikes, steps]
             before = sums.get(name)
+            if watch_too is not None and before is None:
+                watch_too(name, given[0], sent, steps, changes)
             sums[name] = found if before is None else [a + b for a, b in zip(before, found)]
 
         return hook
@@ -187,10 +197,25 @@ def measured_means(network: Network, samples: Inputs, timesteps: int, wait: int 
     return found, output
 
 
-def _over_time(rows: Tensor, steps: int, wait: int, changes: bool = False) -> Tensor:
-    """The sum of ``[T*N, ...]`` over the steps that count; of changes, T times the rate that they end at."""
-    unfolded = rows.reshape(steps, -1, *rows.shape[1:])[wait:]
+def over_time(rows: Tensor, steps: int, wait: int, changes: bool = False, until: int | None = None) -> Tensor:
+    """The sum over the steps that count; of changes, as many times the rate that they end at.
+
+    Args:
+        rows: ``[steps*N, ...]``.
+        steps: All of them.
+        wait: Those before the first that counts.
+        changes: Whether the rows are changes of a rate that is held, see :mod:`spikesim.converters.differential`.
+        until: How many count; all by default.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.flow import over_time
+        >>> rows = torch.tensor([[1.0], [2.0], [4.0]])
+        >>> [over_time(rows, 3, 0, until=2).item(), over_time(rows, 3, 0, changes=True, until=2).item()]
+        [3.0, 4.0]
+    """
+    unfolded = rows.reshape(steps, -1, *rows.shape[1:])[wait:][:until]
     if not changes:
         return unfolded.sum(0)
-    share = steps / torch.arange(1, steps + 1, dtype=rows.dtype, device=rows.device)
+    share = len(unfolded) / torch.arange(1, len(unfolded) + 1, dtype=rows.dtype, device=rows.device)
     return torch.einsum("t,t...->...", share, unfolded)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spikesim.converters.histogram_kernel import count_codes
 from spikesim.errors import CalibrationError, ShapeError
 
 MANTISSA_BITS = 5
@@ -88,20 +89,17 @@ class Histogram:
         """
         if values.dim() < 2 or values.shape[1] != self.channels:
             raise ShapeError(f"expected activations [N, {self.channels}, ...], given {tuple(values.shape)}")
-        flat = values.detach().transpose(0, 1).reshape(self.channels, -1).float()
-        if flat.numel() == 0:
+        if values.numel() == 0:
             return
-        lowest, highest = (v.item() for v in flat.aminmax())
+        rows = values.detach().float()
+        lowest, highest = (v.item() for v in rows.aminmax())
         if not (lowest >= 0 and highest < float("inf")):
             raise CalibrationError(f"activations must be finite and not negative, found {lowest} to {highest}")
-        codes = (flat.contiguous().view(torch.int32) >> _SHIFT) - _FIRST
-        codes = codes.clamp_(0, BINS - 1).long()
-        codes += torch.arange(self.channels, device=codes.device).unsqueeze(1) * BINS
-        positive = flat > 0
-        found = torch.bincount(codes[positive], minlength=self.channels * BINS)
-        self.counts += found.reshape(self.channels, BINS).cpu()
-        self.zeros += (~positive).sum(1).cpu()
-        self.maximum = torch.maximum(self.maximum, flat.amax(1).double().cpu())
+        rows = rows.flatten(2) if rows.dim() > 2 else rows[..., None]
+        largest = self.maximum.float().view(torch.int32)
+        codes = rows.cpu().contiguous().view(torch.int32).numpy()
+        count_codes(codes, _SHIFT, _FIRST, self.counts.numpy(), self.zeros.numpy(), largest.numpy())
+        self.maximum = largest.view(torch.float32).double()
 
     def merge(self, other: Histogram) -> Histogram:
         """Add the counts of ``other``, which must have as many channels; returns self."""

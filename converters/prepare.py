@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.audit import Audit, audited
-from spikesim.converters.data import Batches, inputs_of
+from spikesim.converters.data import Batches, Digest, inputs_of
 from spikesim.converters.entrance import unwrapped
 from spikesim.converters.folding import folding_error
 from spikesim.converters.inputs import Inputs, as_given, count, first, tensors_of
@@ -19,7 +19,8 @@ from spikesim.converters.observe import Observation, check_weights, observe
 from spikesim.converters.signature import arity
 from spikesim.errors import CalibrationError, ConversionError
 
-_LIVE_VALUES = 2**26
+_LIVE_VALUES = 2**25
+_CHECKED = 32  # samples on which the folded form is compared with the model
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Prepared:
         seen: Histograms and kept samples.
         audit: Verdict on each operation.
         folding_error: Largest difference between the model and its canonical form, relative.
+        digest: SHA-256 of the calibration data.
 
     Example:
         >>> import torch
@@ -50,6 +52,7 @@ class Prepared:
     seen: Observation
     audit: Audit
     folding_error: float
+    digest: str = ""
 
     def samples(self, timesteps: int) -> Inputs:
         """As many of the kept samples as can be run over T steps at once."""
@@ -82,8 +85,10 @@ def prepare(model: nn.Module, calibration: Batches, samples: int = 256, allow_an
         raise ConversionError(found.refusal())
     ann = canonical.graph
     folding_error(model, ann, example)  # before the data are read
-    seen = observe(ann, data, _how_many(ann, 1, samples), like, takes)
-    return Prepared(type(model).__name__, ann, example, like, seen, found, folding_error(model, ann, seen.kept))
+    digest = Digest()
+    seen = observe(ann, digest.of(data), _how_many(ann, 1, samples), like, takes)
+    error = folding_error(model, ann, first(seen.kept, _CHECKED))
+    return Prepared(type(model).__name__, ann, example, like, seen, found, error, str(digest))
 
 
 def _like(model: nn.Module) -> Tensor:
@@ -108,6 +113,6 @@ def _first(calibration: Batches, model: nn.Module, takes: int) -> tuple[Inputs, 
 
 
 def _how_many(ann: fx.GraphModule, timesteps: int, most: int) -> int:
-    """Samples to run over T steps at once, so that the largest layer stays within a quarter gigabyte."""
+    """Samples to run over T steps at once, so that the largest layer stays within an eighth of a gigabyte."""
     largest = max(math.prod(node.meta["shape"]) for node in ann.graph.nodes if node.meta["shape"])
     return max(1, min(most, _LIVE_VALUES // (timesteps * largest)))

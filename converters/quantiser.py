@@ -1,14 +1,14 @@
-"""Search for the clipped uniform quantiser of least squared error, per row of a histogram, in NumPy.
-
-NumPy and not torch: the arrays are small, and torch would spread them over threads, which is slow on a busy machine.
-"""
+"""Search for the clipped uniform quantiser of least squared error, per row of a histogram."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -67,17 +67,34 @@ def squared_error(counts: Array, left: Array, right: Array, levels: int, theta: 
         >>> round(squared_error(one, zero, one, 1, np.ones(1)).item(), 4)  # 1/12 on [0, 1] with levels 0 and 1
         0.0833
     """
-    step, width = (theta / levels)[:, None], right - left
-    mean = (_integral(right, step, levels) - _integral(left, step, levels)) / np.maximum(width, 1e-300)
-    point = (left - np.minimum(np.floor(left / step + 0.5), levels) * step) ** 2
-    total: Array = (counts * np.where(width > 0, mean, point)).sum(1)
+    total: Array = _errors(counts, left, right, levels, theta)
     return total
 
 
-def _integral(u: Array, step: Array, levels: int) -> Array:
+@njit(cache=True, nogil=True)
+def _errors(counts: Any, left: Any, right: Any, levels: int, theta: Any) -> Any:
+    total = np.zeros(len(counts))
+    for row in range(len(counts)):
+        step = theta[row] / levels
+        for place in range(counts.shape[1]):
+            many = counts[row, place]
+            if many == 0.0:  # most bins, where there are few samples
+                continue
+            low, high = left[row, place], right[row, place]
+            if high > low:
+                total[row] += many * (_integral(high, step, levels) - _integral(low, step, levels)) / (high - low)
+            else:
+                rest = low - min(math.floor(low / step + 0.5), levels) * step
+                total[row] += many * rest * rest
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _integral(u: float, step: float, levels: int) -> float:
     """Integral of the squared error from 0 to ``u``: a twelfth of the cubed step per level, and a rest."""
-    level = np.minimum(np.floor(u / step + 0.5), levels)
-    return level * step**3 / 12 + (u - level * step) ** 3 / 3
+    level = min(math.floor(u / step + 0.5), levels)
+    rest = u - level * step
+    return level * (step * step * step) / 12 + rest * rest * rest / 3
 
 
 def _golden_section(error: Callable[[Array], Array], low: Array, high: Array) -> Array:

@@ -14,6 +14,7 @@ from spikesim.converters.calibration import parse_stages
 from spikesim.converters.observe import Observation
 from spikesim.converters.policies import NeuronPolicy, neuron_policy, signed_policy
 from spikesim.converters.ranges import activation_ranges, cap_of, is_signed
+from spikesim.converters.readouts import Readout, check_readout, parse_readout
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.thresholds import Threshold, checked, parse_threshold
 from spikesim.errors import ConfigError, TimestepsError
@@ -35,6 +36,7 @@ class Recipe:
         granularity: One threshold per channel or per layer.
         stages: Of the calibration, in order.
         exact: Whether the network runs until nothing moves.
+        readout: How the outputs are read.
 
     Example:
         >>> from spikesim.converters.recipe import Recipe
@@ -52,6 +54,7 @@ class Recipe:
     granularity: Granularity
     stages: tuple[str, ...]
     exact: bool
+    readout: Readout
 
     @classmethod
     def of(
@@ -63,6 +66,7 @@ class Recipe:
         granularity: Granularity = "channel",
         calibrate: str | Iterable[str] = ("bias",),
         exact: bool = False,
+        readout: str | Readout = "membrane",
     ) -> Recipe:
         """Check all choices; the arguments are those of :func:`~spikesim.converters.convert`.
 
@@ -86,16 +90,23 @@ class Recipe:
                 "calibrate='potential' sets what a neuron holds before its first step, which means nothing to "
                 f"{'an exact network' if exact else repr(policy.name)}: leave it out"
             )
-        signed = signed_policy(policy if neuron else None)
+        signed, read = signed_policy(policy if neuron else None), parse_readout(readout)
+        check_readout(read, policy, exact)
         method, rule = parse_threshold(threshold, policy.levels(int(timesteps)))
         _, signed_rule = parse_threshold(threshold, signed.levels(int(timesteps)))
         if callable(threshold):
             rule = signed_rule = partial(checked, threshold)
-        return cls(int(timesteps), policy, signed, method, rule, signed_rule, granularity, stages, exact)
+        return cls(int(timesteps), policy, signed, method, rule, signed_rule, granularity, stages, exact, read)
 
     def fitted(self, ann: fx.GraphModule) -> Recipe:
-        """The same for one canonical graph: without a ReLU there, ``signed`` is what neurons are."""
+        """The same for one canonical graph: without a ReLU there, ``signed`` is what neurons are.
+
+        Raises:
+            ConfigError: The readout does not go with neurons that the graph needs.
+        """
         kinds = {module.signed for module in ann.children() if isinstance(module, Rectifier)}
+        if True in kinds:
+            check_readout(self.readout, self.signed, self.exact)
         return replace(self, policy=self.signed, rule=self.signed_rule) if kinds == {True} else self
 
     @property

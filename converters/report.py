@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from spikesim.converters.audit import Audit
 from spikesim.converters.certificate import Certificate
 from spikesim.converters.error_parts import REMEDIES, ErrorParts
+from spikesim.converters.expense import Expense
+from spikesim.converters.latency import Latency
 from spikesim.converters.proof import Proof
-from spikesim.errors import ConversionError
+from spikesim.errors import ConfigError, ConversionError
 from spikesim.viz import write_text
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class LayerReport(BaseModel):
         spikes_per_sample: Spikes of the layer per sample in all T steps.
         bias_shift: Mean absolute bias correction as a fraction of the threshold; None if not corrected.
         identity_error: How far the layer is from ``r = W r + b - (v(T) - v(0))/T``, relative.
-        error: Where its error comes from.
+        error: Where its error comes from, at T.
+        error_at: The same for a network that is read after t = 1, 2, 4, ..., T steps.
 
     Example:
         >>> from spikesim.converters.report import LayerReport
@@ -60,6 +63,7 @@ class LayerReport(BaseModel):
     bias_shift: float | None
     identity_error: float
     error: ErrorParts
+    error_at: dict[int, ErrorParts] = {}
 
 
 class Accuracy(BaseModel):
@@ -67,9 +71,10 @@ class Accuracy(BaseModel):
 
     Args:
         samples: Number of samples.
-        ann: Accuracy of the ANN.
+        ann: Accuracy of the ANN; None where it was not at hand.
         snn: Accuracy of the spiking network when it is read after t = 1, ..., T steps, all from one run.
         settled: Accuracy once nothing moves, for an exact conversion.
+        expense: Spikes and energy at the same steps of the same run; None if they were not counted.
 
     Example:
         >>> from spikesim.converters.report import Accuracy
@@ -80,13 +85,33 @@ class Accuracy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     samples: int
-    ann: float
+    ann: float | None
     snn: list[float]
     settled: float | None = None
+    expense: Expense | None = None
 
     def lost(self, t: int) -> float:
-        """Points of accuracy lost against the ANN when read after ``t`` steps, 0 to 100."""
-        return 100.0 * (self.ann - self.snn[t - 1])
+        """Points of accuracy lost against the ANN when read after ``t`` steps, 0 to 100.
+
+        Raises:
+            ConfigError: The accuracy of the ANN was not measured.
+        """
+        return self._beside(self.snn[t - 1])
+
+    @property
+    def final(self) -> float:
+        """Accuracy of the answer that the network gives: once it has settled, or after T steps."""
+        return self.snn[-1] if self.settled is None else self.settled
+
+    @property
+    def final_lost(self) -> float:
+        """Points of accuracy that this answer loses against the ANN."""
+        return self._beside(self.final)
+
+    def _beside(self, value: float) -> float:
+        if self.ann is None:
+            raise ConfigError("the accuracy of the ANN was not measured; expected measure(network, data, ann)")
+        return 100.0 * (self.ann - value)
 
 
 class ConversionReport(BaseModel):
@@ -96,14 +121,16 @@ class ConversionReport(BaseModel):
         schema_version: Version of the JSON form.
         model: Class name of the ANN.
         timesteps: T.
-        wait: Steps before the T that count (SRP).
-        delay: Steps for which every layer but the first holds back its input (parallel, COS).
+        wait: Steps before the T that count (SRP, a delayed readout).
+        readout: How the outputs are read: "membrane", "count", "delayed(k)".
+        latency: All steps until the answer.
         neuron: Policy, see :func:`spikesim.converters.neuron_policy`.
         threshold: Threshold rule.
         granularity: One threshold per channel or per layer.
         calibration: "none", or the stages with the number of samples.
         output_bias_shift: Mean absolute correction of the output, in its own unit; None if not corrected.
         calibration_samples: Samples observed.
+        calibration_digest: SHA-256 of their values, in order, whatever the batches.
         folding_error: Largest difference between the ANN and its folded form, relative to the largest output.
         hoisted: Whether the layers before the first neuron run once instead of T times.
         layers: The spiking layers.
@@ -116,22 +143,24 @@ class ConversionReport(BaseModel):
     Example:
         >>> from spikesim.converters import ConversionReport
         >>> ConversionReport.model_fields["schema_version"].default
-        2
+        3
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     model: str
     timesteps: int
     wait: int
-    delay: int
+    readout: str
+    latency: Latency
     neuron: str
     threshold: str
     granularity: Literal["channel", "layer"]
     calibration: str
     output_bias_shift: float | None
     calibration_samples: int
+    calibration_digest: str
     folding_error: float
     hoisted: bool
     layers: list[LayerReport]
@@ -160,7 +189,7 @@ class ConversionReport(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise ConversionError(f"this is no conversion report of schema version 2: {error}") from error
+            raise ConversionError(f"this is no conversion report of schema version 3: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Write the report as JSON, atomically.
@@ -220,16 +249,6 @@ class ConversionReport(BaseModel):
             f"'{name}' ({own[name]:.3f}): try {REMEDIES[worst]}."
         )
 
-    @property
-    def latency(self) -> int:
-        """Steps from the first to the last: T, what comes before it, and what it takes to settle.
-
-        One step passes all layers; neurons that have to know some steps of their input first, as parallel ones all
-        of them, hold up every layer but the first, whose input is constant.
-        """
-        held = self.delay * (self.spiking_layers - 1)
-        return self.wait + self.timesteps + held + (self.certificate.drained if self.certificate else 0)
-
     def certificate_line(self) -> str | None:
         """What the certificate says, in a sentence; None without one."""
         found = self.certificate
@@ -244,23 +263,21 @@ class ConversionReport(BaseModel):
         )
 
     def accuracy_table(self) -> Table | None:
-        """Accuracy after 1, 2, 4, ... and T steps beside the ANN's; None if it was not measured."""
-        from rich.table import Table
+        """Accuracy, spikes and energy after 1, 2, 4, ... and T steps beside the ANN's; None if not measured."""
+        from spikesim.converters.report_tables import accuracy_table
 
-        if self.accuracy is None:
-            return None
-        steps = sorted({self.timesteps, *(2**k for k in range(self.timesteps.bit_length()))} - {0})
-        table = Table("T", "accuracy", "points lost", title=f"ANN {self.accuracy.ann:.2%}")
-        for t in (t for t in steps if t <= self.timesteps):
-            table.add_row(str(t), f"{self.accuracy.snn[t - 1]:.2%}", f"{self.accuracy.lost(t):+.2f}")
-        if self.accuracy.settled is not None:
-            lost = 100 * (self.accuracy.ann - self.accuracy.settled)
-            table.add_row("settled", f"{self.accuracy.settled:.2%}", f"{lost:+.2f}")
-        return table
+        return None if self.accuracy is None else accuracy_table(self.accuracy, self.timesteps)
+
+    def error_table(self) -> Table:
+        """The error of every layer against T, with the largest of its own parts."""
+        from spikesim.converters.report_tables import error_table
+
+        return error_table(self.layers)
 
     def __rich__(self) -> Group:
         """What a rich console prints."""
         from rich.console import Group
 
-        parts = [self.layer_table(), self.certificate_line(), self.accuracy_table()]
-        return Group(*(part for part in parts if part is not None))
+        latency = f"Latency: {self.latency.describe()}. Readout: {self.readout}."
+        shown: list[Table | str | None] = [self.layer_table(), latency, self.error_table(), self.certificate_line()]
+        return Group(*(part for part in [*shown, self.accuracy_table()] if part is not None))

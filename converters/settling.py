@@ -82,7 +82,9 @@ def time_biases(graph: fx.GraphModule, example: Inputs, timesteps: int) -> fx.Gr
     return bench.finish("SpikingGraph")
 
 
-def steady_network(module: nn.Module, timesteps: int, wait: int = 0, hoist: bool = True) -> Network:
+def steady_network(
+    module: nn.Module, timesteps: int, wait: int = 0, hoist: bool = True, counts: bool = False
+) -> Network:
     """A network that is shown its input for ``wait`` steps and T more, whose outputs are averaged over the T.
 
     Args:
@@ -90,6 +92,7 @@ def steady_network(module: nn.Module, timesteps: int, wait: int = 0, hoist: bool
         timesteps: T.
         wait: Steps before.
         hoist: Whether the layers before the first neuron run once.
+        counts: Whether outputs are spikes, which are summed.
 
     Example:
         >>> import torch
@@ -98,8 +101,20 @@ def steady_network(module: nn.Module, timesteps: int, wait: int = 0, hoist: bool
         >>> steady_network(IF(), 2, wait=1)(torch.tensor([[0.5]])).item()
         0.5
     """
-    readout = DelayedMean(wait) if wait else Mean()
+    readout = Count(wait) if counts else DelayedMean(wait) if wait else Mean()
     return Network(module, encoder=Constant(wait + timesteps, hoist=hoist), readout=readout).eval()
+
+
+def waits(network: Network) -> int:
+    """Steps before the first that a network's readout counts.
+
+    Example:
+        >>> from spikesim.converters.settling import steady_network, waits
+        >>> from spikesim.neurons import IF
+        >>> waits(steady_network(IF(), 2, wait=3))
+        3
+    """
+    return network.readout.delay if isinstance(network.readout, (Count, DelayedMean)) else 0
 
 
 class SettlingNetwork(Network):
@@ -109,6 +124,7 @@ class SettlingNetwork(Network):
         module: A spiking graph with timed biases.
         timesteps: T.
         limit: Most steps after the T-th.
+        counts: Whether outputs are spikes, which are summed and not divided by T.
 
     Attributes:
         drained: Steps after the T-th that the last call took.
@@ -129,16 +145,17 @@ class SettlingNetwork(Network):
         ([1.0, 0.0], 0)
     """
 
-    def __init__(self, module: nn.Module, timesteps: int, limit: int = 256) -> None:
-        super().__init__(module)
+    def __init__(self, module: nn.Module, timesteps: int, limit: int = 256, counts: bool = False) -> None:
+        super().__init__(module, readout=Count() if counts else Mean())
         if timesteps < 1 or limit < 1:
             raise TimestepsError(f"timesteps is {timesteps} and limit {limit}; expected at least 1")
         self.timesteps, self.limit = timesteps, limit
         self.drained, self.settled = 0, True
 
     def forward(self, x: Inputs, mask: Tensor | None = None) -> Any:
-        """Run until nothing moves; the sum of the outputs over T."""
-        return each(lambda y: y.sum(0) / self.timesteps, self.unread(x, mask))
+        """Run until nothing moves; the sum of the outputs, over T unless spikes are counted."""
+        over = 1 if isinstance(self.readout, Count) else self.timesteps
+        return each(lambda y: y.sum(0) / over, self.unread(x, mask))
 
     def unread(self, x: Inputs, mask: Tensor | None = None) -> Any:
         """The outputs of all steps, ``[T + drained, N, ...]``."""
@@ -166,6 +183,19 @@ class SettlingNetwork(Network):
         self.unread(x)
         shown = each(lambda t: t.expand(self.timesteps, *t.shape), x)
         return Network(self.module, readout=Count()), joined([shown, _nothing(x, self.drained)])
+
+    def held_layers(self) -> list[str]:
+        """Layers that no spike reaches: what they make of the constant input is the same in all T steps."""
+        graph: Any = self.module
+        moving: set[fx.Node] = set()
+        found = []
+        for node in graph.graph.nodes:
+            module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+            if isinstance(module, CONVERTED) or any(source in moving for source in node.all_input_nodes):
+                moving.add(node)
+            elif module is not None:
+                found.append(str(node.target))
+        return found
 
     def _silent(self, state: Any) -> bool:
         """Whether no neuron would fire without input; then none ever will."""

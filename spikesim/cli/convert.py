@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikesim.cli.model import AllowAnalog, ModelName, Settings, Weights
+from spikesim.cli.model import AllowAnalog, JsonPath, ModelName, Settings, Weights
+from spikesim.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from spikesim.converters import ConversionReport
+
+PROFILE = "horowitz45-fp32"
 
 
 def convert(
@@ -24,7 +29,8 @@ def convert(
     neuron: Annotated[
         str | None,
         typer.Option(
-            help="What stands for a ReLU: if, signed_if, st_bif, burst(5), group(4), multi_threshold(4) or parallel. "
+            help="What stands for a ReLU: if, signed_if, st_bif, burst(5), group(4), multi_threshold(4), "
+            "parallel or srp(4). "
             "if by default, st_bif with --exact."
         ),
     ] = None,
@@ -39,10 +45,29 @@ def convert(
     calibrate: Annotated[
         str, typer.Option(help="Stages without labels, in this order: weights, scale, bias, potential; or none.")
     ] = "bias",
+    samples: Annotated[int, typer.Option(min=1, help="At most so many inputs for the stages of --calibrate.")] = 256,
     allow_analog: AllowAnalog = None,
+    readout: Annotated[
+        str,
+        typer.Option(help="membrane (mean current), count (of spikes), delayed, or delayed(k): k steps before the T."),
+    ] = "membrane",
     evaluate: Annotated[
         Path | None, typer.Option(help="Labelled data to measure accuracy on, with the arrays x and y.")
     ] = None,
+    profile: Annotated[str, typer.Option(help="Hardware profile for the energy: a name or a TOML file.")] = PROFILE,
+    agreement: Annotated[
+        float | None,
+        typer.Option(
+            "--early-exit",
+            metavar="SHARE",
+            help="Let samples stop early, at margins at which so many (0.99) decide as after all T. The margins go "
+            "into exit.json of --output.",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw accuracy against t and energy (.png, .svg, .pdf); needs --evaluate.")
+    ] = None,
+    json_path: JsonPath = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the network and its report; energy takes the folder as its MODEL.")
     ] = None,
@@ -50,7 +75,8 @@ def convert(
     """Convert a trained ANN to a spiking network.
 
     Shows the spiking layers, what is left of the ANN's nonlinearities (nothing, or the conversion is
-    refused) and, with labels, accuracy after 1, 2, 4, ... time steps.
+    refused), the error of every layer and, with labels, accuracy, spikes and energy after 1, 2, 4, ...
+    time steps.
 
     Example: spikesim convert my_model:build --weights w.safetensors --calibration train.npz --timesteps 16
     """
@@ -58,37 +84,95 @@ def convert(
 
     from spikesim.cli.arrays import read_arrays
     from spikesim.cli.model import check_takes, fitting, load_model
+    from spikesim.cli.watching import watching
     from spikesim.converters import convert as convert_model
+    from spikesim.converters import early_exit, measure_early
+    from spikesim.energy import format_energy
 
+    if agreement is not None and exact:
+        raise ConfigError("--early-exit stops before T, and --exact goes on after it: leave out one of them")
+    if plot is not None and evaluate is None:
+        raise ConfigError("--plot draws accuracy; give labelled data with --evaluate")
+    for written in (plot, json_path):
+        check_place(written, (".png", ".svg", ".pdf") if written is plot else (".json",))
     ann = load_model(model, weights, settings)
     inputs = fitting(ann, read_arrays(calibration).x)
     check_takes(ann, inputs, str(calibration))
     data = None if evaluate is None else labelled(evaluate, ann)
     if data is not None:
         check_takes(ann, data[0], str(evaluate))
-    converted = convert_model(
-        ann,
-        inputs,
-        timesteps=timesteps,
-        neuron=neuron,
-        exact=exact,
-        threshold=threshold,
-        granularity=granularity,  # type: ignore[arg-type]  # the converter names a wrong one
-        calibrate=calibrate,
-        allow_analog=allow_analog or (),
-        evaluate=data,
-    )
+    with watching() as bars:
+        converted = convert_model(
+            ann,
+            bars.batches(inputs, "calibrating", "thresholds, biases, checks"),
+            timesteps=timesteps,
+            neuron=neuron,
+            exact=exact,
+            threshold=threshold,
+            granularity=granularity,  # type: ignore[arg-type]  # the converter names a wrong one
+            calibrate=calibrate,
+            samples=samples,
+            allow_analog=allow_analog or (),
+            readout=readout,
+            evaluate=None if data is None else bars.pairs(*data, "evaluating"),
+            profile=profile,
+        )
+        quick = None if agreement is None else early_exit(converted.network, inputs, agreement)
+        stopped = None
+        if quick is not None and data is not None:
+            stopped = measure_early(quick, bars.pairs(*data, "evaluating early exits"), profile=profile)
     Console().print(converted.report)
+    say = Console(soft_wrap=True, highlight=False, markup=False).print
+    if stopped is not None and stopped.energy is not None:
+        say(
+            f"Early exit: accuracy {stopped.accuracy:.2%} after {stopped.steps:.1f} of "
+            f"{converted.report.latency.steps} steps on average, {stopped.spikes:,.0f} spikes and "
+            f"{format_energy(stopped.energy)} per sample."
+        )
     if output is not None:
         converted.save(output)
-        Console(soft_wrap=True).print(f"written to {output}", highlight=False, markup=False)
+        if quick is not None:
+            quick.save(output / "exit.json")
+        say(f"written to {output}")
+    if json_path is not None:
+        converted.report.save(json_path)
+    if plot is not None:
+        draw(converted.report, plot)
+        say(f"written to {plot}")
+
+
+def draw(report: ConversionReport, path: Path) -> None:
+    """Accuracy against t and against energy, from the run of a report."""
+    import io
+
+    from spikesim.viz import accuracy_over_time, energy_accuracy, write_bytes
+    from spikesim.viz.canvas import canvas
+
+    found = report.accuracy
+    if found is None or found.expense is None or found.ann is None or found.expense.ann is None:
+        raise ConfigError("there is nothing to draw; give labelled data with --evaluate")
+    figure, (left, right) = canvas(2)
+    steps = list(range(1, report.timesteps + 1))
+    shown = [t for t in steps if t & (t - 1) == 0 or t == report.timesteps]
+    name = f"{report.neuron}, {report.readout}"
+    accuracy_over_time(shown, {name: [found.snn[t - 1] for t in shown]}, {"ANN": found.ann}, left)
+    points = [(found.expense.energy[t - 1], found.snn[t - 1]) for t in steps]
+    energy_accuracy({name: points}, {"ANN": (found.expense.ann, found.ann)}, right)
+    content = io.BytesIO()
+    figure.savefig(content, format=path.suffix[1:].lower(), dpi=120)
+    write_bytes(path, content.getvalue())
+
+
+def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
+    """Refuse a file of another kind before the work, not after it."""
+    if path is not None and path.suffix.lower() not in endings:
+        raise ConfigError(f"{path}: the ending is '{path.suffix}', expected {' or '.join(endings)}")
 
 
 def labelled(path: Path, model: nn.Module) -> tuple[Any, Any]:
     """Inputs for a model and labels of a file."""
     from spikesim.cli.arrays import read_arrays
     from spikesim.cli.model import fitting
-    from spikesim.errors import ConfigError
 
     arrays = read_arrays(path)
     if arrays.y is None:

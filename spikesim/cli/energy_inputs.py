@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from spikesim.cli.model import example_input, parse_shape
+from spikesim.cli.model import example_input, parse_shape, takes_steps
 from spikesim.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def energy_inputs(
     from spikesim.nn import Network
 
     spiking = isinstance(model, Network)
-    over_time = isinstance(model, Network) and model.encoder is None
+    over_time = takes_steps(model)
     if sum(given is not None for given in (calibration, shape, recordings)) > 1:
         raise ConfigError("give one kind of input: --recordings, --calibration or --input-shape")
     if recordings is not None:

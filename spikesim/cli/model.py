@@ -107,6 +107,14 @@ def fitting(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return x.long() if any(isinstance(module, nn.Embedding) for module in model.modules()) else x
 
 
+def takes_steps(model: nn.Module) -> bool:
+    """Whether inputs are ``[T, N, ...]``: a network without encoder, unless it is an exact one, which knows its T."""
+    from spikesim.converters.settling import SettlingNetwork
+    from spikesim.nn import Network
+
+    return isinstance(model, Network) and model.encoder is None and not isinstance(model, SettlingNetwork)
+
+
 def check_takes(model: nn.Module, x: torch.Tensor, what: str) -> None:
     """Run a model on one sample, so that inputs of a wrong shape are told from defects of ours.
 
@@ -120,9 +128,7 @@ def check_takes(model: nn.Module, x: torch.Tensor, what: str) -> None:
     """
     import torch
 
-    from spikesim.nn import Network
-
-    over_time = isinstance(model, Network) and model.encoder is None
+    over_time = takes_steps(model)
     with torch.no_grad():
         try:
             model(x[:1, :1] if over_time else x[:1])

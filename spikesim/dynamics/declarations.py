@@ -87,8 +87,9 @@ class SpikeType:
     """What a neuron sends along its edges; energy counts follow it and assert it at run time.
 
     Args:
-        kind: "binary" {0, 1}, "signed" {-1, 0, 1}, "graded" (integers of ``bits`` bits) or "analog".
-        bits: width of a graded spike.
+        kind: "binary" {0, 1}, "signed" {-1, 0, 1}, "graded" (integers of ``bits`` bits; "signed" too where it has
+            more than one) or "analog".
+        bits: width of a graded spike, or of a signed one without its sign.
         scale: constant by which every value is multiplied, to be folded into the next weight.
 
     >>> SpikeType("binary").is_spike, SpikeType("analog").is_spike

@@ -13,7 +13,7 @@ from spikesim.energy.layer_counts import LayerCounts
 from spikesim.energy.ledger import Ledger
 from spikesim.energy.merge import gathered, merged
 from spikesim.energy.meter import Meter
-from spikesim.energy.pricing import TERMS, Priced, price
+from spikesim.energy.pricing import TERMS, Priced, price, price_steps
 from spikesim.energy.profile import Profile, load_profile, profile_names
 from spikesim.energy.quantised import matched_bits
 from spikesim.energy.reference import Reference, load_reference, reference_names
@@ -58,6 +58,7 @@ __all__ = [
     "matched_bits",
     "merged",
     "price",
+    "price_steps",
     "profile_names",
     "reference_names",
     "relu_twin",

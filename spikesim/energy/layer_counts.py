@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -65,6 +65,16 @@ class LayerCounts:
         """One word for the inputs; "analog_once" where a constant input is computed once."""
         kinds = "+".join(sorted(self.inputs)) or "none"
         return "analog_once" if self.once and kinds == "analog" else kinds
+
+    def computed_once(self) -> LayerCounts:
+        """The counts of the first step alone, for a layer whose input stays the same."""
+
+        def first(steps: torch.Tensor) -> torch.Tensor:
+            return torch.cat([steps[:1], torch.zeros_like(steps[1:])])
+
+        counts = {column: first(steps) for column, steps in self.counts.items()}
+        tables = {column: first(steps) for column, steps in self.tables.items()}
+        return replace(self, once=True, counts=counts, tables=tables)
 
     def per_sample(self, column: str) -> torch.Tensor:
         """A column summed over the time steps, int64 ``[samples]``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
@@ -112,6 +112,24 @@ class Ledger:
         for layer in self.layers.values():
             total += layer.counts.get(column, 0)
         return total
+
+    def until(self, steps: int) -> Ledger:
+        """The ledger of the first steps alone; what is unpriced stays, for it is not counted per step.
+
+        Raises:
+            LedgerError: there are not so many.
+        """
+        if not 1 <= steps <= self.timesteps:
+            raise LedgerError(f"the ledger has {self.timesteps} steps, and its first {steps} are asked for")
+        layers = {
+            name: replace(
+                layer,
+                counts={column: values[:steps] for column, values in layer.counts.items()},
+                tables={column: values[:steps] for column, values in layer.tables.items()},
+            )
+            for name, layer in self.layers.items()
+        }
+        return replace(self, timesteps=steps, active=self.active[:steps], layers=layers)
 
     def per_sample(self, column: str) -> torch.Tensor:
         """A column summed over layers and time steps, int64 ``[samples]``, in the order of the samples.

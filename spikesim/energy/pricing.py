@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
+
 from spikesim.energy.charges import TERMS, Bill, Side, bill
 from spikesim.energy.included import Included, check_included
 from spikesim.energy.ledger import Ledger
@@ -118,3 +120,30 @@ def total_of(made: Bill, prices: Mapping[str, Quantity]) -> Quantity:
     for charge in made.charges:
         total = total + charge.quantity * prices[charge.constant]
     return total
+
+
+def price_steps(ledger: Ledger, profile: Profile) -> torch.Tensor:
+    """What a network has spent when it is read after the first, second, ..., last step.
+
+    Args:
+        ledger: counts of at least one sample.
+        profile: energies of the operations.
+
+    Returns:
+        Joules per inference, float64 ``[T]``; what runs once for all steps is spent at the first.
+
+    Raises:
+        PricingError: the profile may not be applied to these counts.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.energy import Ledger, load_profile, price_steps
+        >>> from spikesim.neurons import IF
+        >>> from spikesim.nn import Network
+        >>> net = Network(torch.nn.Sequential(torch.nn.Linear(10, 100, bias=False), IF()))
+        >>> ledger = Ledger.record(net, torch.eye(10).reshape(2, 5, 10), input="events")
+        >>> [round(joules * 1e12) for joules in price_steps(ledger, load_profile("horowitz45-fp32")).tolist()]
+        [270, 540]
+    """
+    spent = [price(ledger.until(t), profile).total for t in range(1, ledger.timesteps + 1)]
+    return torch.tensor(spent, dtype=torch.float64)

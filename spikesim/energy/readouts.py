@@ -29,7 +29,7 @@ def charge_readout(recorder: Recorder, readout: nn.Module, outputs: Any) -> None
                 recorder.unknown(f"readout {name}", out.numel())
             elif not isinstance(readout, Last):
                 added = recorder.arriving(out, edge) if edge.is_spikes else recorder.evenly(out.numel(), edge)
-                if isinstance(readout, DelayedMean):
+                if isinstance(readout, (Count, DelayedMean)) and readout.delay:
                     added = added.clone()
                     added[: readout.delay] = 0
                 recorder.add("op_cmp" if isinstance(readout, Max) else "op_add", added)

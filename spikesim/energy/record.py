@@ -38,7 +38,9 @@ def record(
     declared = _declared(input)
     if connections not in ("all", "nonzero"):
         raise LedgerError(f"connections is {connections!r}, but it must be 'all' or 'nonzero'")
+    held_layers: Sequence[str] = ()
     if isinstance(network, Network):
+        held_layers = network.held_layers() if input in ("analog", "analog_once") else ()
         with _evaluating(network), torch.no_grad():
             network, x = network.over_time(x)
     wrapped = isinstance(network, Network)
@@ -84,7 +86,8 @@ def record(
         charge_readout(recorder, network.readout, outcome[0])
     recorder.checks.finish()
     ledger = _ledger(recorder, root, input if isinstance(input, str) else input.kind, strict)
-    return replace(ledger, connections=connections), output
+    layers = {name: layer.computed_once() if name in held_layers else layer for name, layer in ledger.layers.items()}
+    return replace(ledger, connections=connections, layers=layers), output
 
 
 def _run(network: nn.Module, x: Any, mask: torch.Tensor | None) -> Any:

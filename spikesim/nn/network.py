@@ -119,6 +119,10 @@ class Network(nn.Module):
         """
         return self, x
 
+    def held_layers(self) -> Sequence[str]:
+        """Names of layers whose outputs stay the same from step to step, and have to be computed once."""
+        return ()
+
     def stream(self, detach: bool = True) -> Stream:
         """A session that keeps state between chunks of one recording.
 

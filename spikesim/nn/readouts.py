@@ -15,16 +15,41 @@ def _weights(y: Tensor, mask: Tensor) -> Tensor:
     return mask.to(y.dtype).reshape(*mask.shape, *[1] * (y.dim() - 2))
 
 
+def _delay(name: str, delay: int) -> int:
+    if delay < 0:
+        raise TimestepsError(f"{name}: delay is {delay}, but it must be at least 0")
+    return delay
+
+
+def _after(name: str, delay: int, y: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    if not delay:
+        return y, mask
+    if delay >= y.shape[0]:
+        raise TimestepsError(f"{name}: delay is {delay}, which leaves none of the {y.shape[0]} time steps")
+    return y[delay:], None if mask is None else mask[delay:]
+
+
 class Count(nn.Module):
     """Sum over time: of spikes, their count.
+
+    Args:
+        delay: steps left out at the start, at least 0 and less than T.
+
+    Raises:
+        TimestepsError: ``delay`` leaves no step.
 
     >>> import torch
     >>> Count()(torch.tensor([[[1.0]], [[0.0]], [[1.0]]]))
     tensor([[2.]])
     """
 
+    def __init__(self, delay: int = 0) -> None:
+        super().__init__()
+        self.delay = _delay("Count", delay)
+
     def forward(self, y: Tensor, mask: Tensor | None = None) -> Tensor:
         """``[T, N, ...] -> [N, ...]``."""
+        y, mask = _after("Count", self.delay, y, mask)
         return y.sum(0) if mask is None else (y * _weights(y, mask)).sum(0)
 
 
@@ -61,17 +86,11 @@ class DelayedMean(nn.Module):
 
     def __init__(self, delay: int) -> None:
         super().__init__()
-        if delay < 0:
-            raise TimestepsError(f"DelayedMean: delay is {delay}, but it must be at least 0")
-        self.delay = delay
+        self.delay = _delay("DelayedMean", delay)
 
     def forward(self, y: Tensor, mask: Tensor | None = None) -> Tensor:
         """``[T, N, ...] -> [N, ...]``."""
-        if self.delay >= y.shape[0]:
-            raise TimestepsError(
-                f"DelayedMean: delay is {self.delay}, which leaves none of the {y.shape[0]} time steps"
-            )
-        return Mean()(y[self.delay :], None if mask is None else mask[self.delay :])
+        return Mean()(*_after("DelayedMean", self.delay, y, mask))
 
 
 class Max(nn.Module):

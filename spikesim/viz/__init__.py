@@ -14,11 +14,13 @@ from spikesim.viz.phase import phase_plane
 from spikesim.viz.recording import recording_preview
 from spikesim.viz.spikes import raster, state_trace
 from spikesim.viz.surrogates import surrogate_curves
+from spikesim.viz.tradeoff import energy_accuracy
 
 __all__ = [
     "Section",
     "accuracy_over_time",
     "confusion_matrix",
+    "energy_accuracy",
     "energy_bars",
     "firing_rates",
     "html_page",

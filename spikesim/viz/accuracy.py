@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from spikesim.viz.canvas import COLORS, canvas
+from spikesim.viz.canvas import COLORS, canvas, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +34,8 @@ def accuracy_over_time(
     """
     if axis is None:
         _, (axis,) = canvas()
-    for color, (name, values) in zip(COLORS, accuracies.items()):
-        axis.plot(timesteps, [100 * value for value in values], marker="o", label=name, color=color)
+    for style, (name, values) in zip(styles(), accuracies.items()):
+        axis.plot(timesteps, [100 * value for value in values], label=name, **style)  # type: ignore[arg-type]
     for color, (name, value) in zip(COLORS[::-1], (references or {}).items()):
         axis.axhline(100 * value, linestyle="--", label=f"{name} {100 * value:.1f} %", color=color)
     axis.set_xscale("log", base=2)

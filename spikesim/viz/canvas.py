@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +12,20 @@ if TYPE_CHECKING:
 
 COLORS = ("#33658a", "#f26419", "#55a630", "#9b5de5", "#758e4f", "#b23a48")
 """Line and bar colours in order; told apart by eyes that see red and green alike."""
+
+
+def styles() -> Iterator[dict[str, str]]:
+    """Line styles without end: all colours, then the same with another marker and dash.
+
+    Example:
+        >>> from itertools import islice
+        >>> from spikesim.viz.canvas import styles
+        >>> len({tuple(style.items()) for style in islice(styles(), 18)})
+        18
+    """
+    for marker, dash in cycle(zip("os^D", ("-", "--", ":", "-."))):
+        for color in COLORS:
+            yield {"color": color, "marker": marker, "linestyle": dash}
 
 
 def canvas(panels: int = 1, width: float = 5.0, height: float = 3.6) -> tuple[Figure, list[Axes]]:

@@ -74,11 +74,64 @@ def test_exact_conversion_shows_its_certificate(spikesim, tmp_path, weights, ima
     assert code == 1 and "expected one of if" in err
 
 
+def test_convert_with_every_option(spikesim, tmp_path, weights, images):
+    words = ["convert", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--timesteps", 4]
+    words += [
+        "--evaluate",
+        images,
+        "--readout",
+        "delayed(2)",
+        "--early-exit",
+        0.9,
+        "--calibrate",
+        "bias,potential",
+        "--samples",
+        32,
+        "--neuron",
+        "burst(3)",
+    ]
+    words += ["--output", tmp_path / "snn", "--plot", tmp_path / "p.png", "--json", tmp_path / "r.json"]
+    code, out, err = spikesim(*words)
+    assert code == 0 and "Early exit: accuracy" in out and "2 before" in out and "J" in out
+    assert not err  # bars are for terminals
+    assert (tmp_path / "p.png").read_bytes()[1:4] == b"PNG" and (tmp_path / "snn" / "exit.json").is_file()
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert len(report["accuracy"]["expense"]["energy"]) == 4 and report["readout"] == "delayed(2)"
+
+
+def test_energy_of_an_exact_network(spikesim, tmp_path, weights, images):
+    words = ["convert", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--timesteps", 2]
+    assert spikesim(*words, "--exact", "--output", tmp_path / "out")[0] == 0
+    for source in (["--calibration", images], ["--input-shape", "1,8,8"]):
+        code, out, _ = spikesim("energy", tmp_path / "out", *source, "--json", tmp_path / "e.json")
+        assert code == 0 and "per inference" in out
+    assert json.loads((tmp_path / "e.json").read_text())["timesteps"] >= 2
+
+
+def test_damaged_folders_are_one_message(spikesim, tmp_path, weights, images):
+    words = ["convert", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--timesteps", 2]
+    assert spikesim(*words, "--output", tmp_path / "out")[0] == 0
+    (tmp_path / "out" / "report.json").write_text("{}")
+    code, _, err = spikesim("energy", tmp_path / "out", "--input-shape", "1,8,8")
+    assert code == 1 and "report.json" in err and "Traceback" not in err
+
+
+def test_a_method_that_cannot_be_had(spikesim, tmp_path, weights, images):
+    words = ["compare", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--evaluate", images]
+    words += ["--timesteps", 2, "--method", "neuron=parallel, readout=delayed"]
+    code, out, _ = spikesim(*words, "--method", "mse", "--output", tmp_path / "a.csv", "--output", tmp_path / "a.svg")
+    assert code == 0 and "failed: readout is 'delayed'" in out
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 3 and b"<svg" in (tmp_path / "a.svg").read_bytes()
+    code, _, err = spikesim(*words, "--output", tmp_path / "b.csv", "--output", tmp_path / "b.png")
+    assert code == 3 and "no method could be had" in err
+    assert (tmp_path / "b.csv").is_file() and not (tmp_path / "b.png").exists()
+
+
 def test_compare_sets_methods_side_by_side(spikesim, tmp_path, weights, images):
     words = ["compare", "digits_cnn", *_SMALL, "--weights", weights, "--calibration", images, "--evaluate", images]
     words += ["--timesteps", "1", "--timesteps", "2", "--method", "mse", "--method", "exact"]
     code, out, _ = spikesim(*words, "--output", tmp_path / "methods.csv")
-    assert code == 0 and "T=2" in out and "exact" in out
+    assert code == 0 and "one layer a step" in out and "exact" in out
     lines = (tmp_path / "methods.csv").read_text().splitlines()
     assert lines[0].startswith("method,timesteps") and len(lines) == 5
     code, _, err = spikesim(*words, "--method", "best")
@@ -130,6 +183,13 @@ def test_energy_of_an_event_network(spikesim, tmp_path, recordings):
         (["energy", "conv_snn", "--input-shape", "1,34,34"], "fails on the inputs of uniform random noise"),
         (["energy", "digits_cnn", "--recordings", "x"], "--recordings are for a spiking network"),
         (["energy", "digits_cnn", "--calibration", "OTHER"], "[N, ...] = [4, 3, 8, 8]"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--readout", "rate"], "expected 'membrane', 'count'"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--plot", "p.png"], "--plot draws accuracy"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--json", "p.txt"], "the ending is '.txt'"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--early-exit", "2"], "agreement is 2.0"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--exact", "--early-exit", "0.9"], "leave out one"),
+        (["convert", "digits_cnn", "--calibration", "IMAGES", "--evaluate", "IMAGES", "--profile", "x"], "no profile"),
+        (["compare", "digits_cnn", "--calibration", "IMAGES", "--evaluate", "IMAGES", "--output", "p.txt"], "'.txt'"),
         (["convert", "digits_cnn", "--calibration", "OTHER"], "DigitsCNN fails on the inputs of"),
         (["convert", "digits_cnn", "--calibration", "IMAGES", "--evaluate", "OTHER"], "DigitsCNN fails on the inputs"),
         (["audit", "digits_cnn", "--input-shape", "3,8,8"], "DigitsCNN fails on the inputs of --input-shape"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from spikesim.converters import EarlyExit, convert, early_exit
-from spikesim.converters.early_exit import _smallest
+from spikesim.converters.early_exit import _smallest, margin_of
 from spikesim.errors import CalibrationError, ConfigError, ShapeError
 
 
@@ -74,7 +74,20 @@ def test_refusals(network) -> None:  # type: ignore[no-untyped-def]
     single = convert(nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 1)), x, timesteps=4).network
     with pytest.raises(ShapeError, match="at least two"):
         early_exit(single, x)
-    for neuron in ("parallel", "srp"):
-        late = convert(nn.Sequential(nn.Linear(6, 4), nn.ReLU()), x, timesteps=4, neuron=neuron).network
-        with pytest.raises(ConfigError, match="from the first step on"):
-            early_exit(late, x)
+    late = convert(nn.Sequential(nn.Linear(6, 4), nn.ReLU()), x, timesteps=4, neuron="parallel").network
+    with pytest.raises(ConfigError, match="from the first step on"):
+        early_exit(late, x)
+
+
+def test_steps_before_the_first_that_counts_are_taken_by_all() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(40, 6)
+    model = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
+    network = convert(model, x, timesteps=8, neuron="srp(3)").network
+    outputs = network.unread(x)
+    halves = [margin_of(outputs[3 : 3 + t].mean(0)).median() for t in range(1, 9)]  # half of the samples stop at each
+    quick = EarlyExit(network, torch.stack(halves))
+    got = quick(x)
+    assert 4 <= int(quick.steps.min()) < int(quick.steps.max()) <= 11
+    for row in range(40):
+        torch.testing.assert_close(got[row], outputs[3 : int(quick.steps[row]), row].mean(0), rtol=1e-5, atol=1e-5)

@@ -288,3 +288,14 @@ def test_a_saved_state_is_loaded_without_unpickling(tmp_path):
     assert torch.equal(net.run(x[2:], loaded).output, net(x)[2:])
     with pytest.raises(StateError, match="to_dict"):
         NetworkState.from_dict({"0": {}})
+
+
+def test_a_count_may_leave_steps_out():
+    y = torch.tensor([[[1.0], [2.0]], [[4.0], [8.0]], [[16.0], [32.0]]])
+    mask = torch.tensor([[True, True], [True, False], [True, True]])
+    assert torch.equal(Count(1)(y), y[1:].sum(0)) and Count(1)(y, mask).tolist() == [[20.0], [32.0]]
+    assert torch.equal(Count()(y), y.sum(0))
+    with pytest.raises(TimestepsError, match="leaves none of the 3 time steps"):
+        Count(3)(y)
+    with pytest.raises(TimestepsError, match="at least 0"):
+        Count(-1)

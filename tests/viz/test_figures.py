@@ -1,6 +1,6 @@
 from pytest import approx
 
-from spikesim.viz import accuracy_over_time, energy_bars, png_bytes, training_curves
+from spikesim.viz import accuracy_over_time, energy_accuracy, energy_bars, png_bytes, training_curves
 
 
 def _lines(axis):
@@ -36,3 +36,20 @@ def test_figures_can_share_axes():
 
 def test_png_bytes_is_a_picture():
     assert png_bytes(training_curves([0], {"a": [1.0]}, {"b": [0.5]})).startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_more_series_than_colours_are_all_drawn():
+    figure = accuracy_over_time([1, 2], {f"method {k}": [0.1 * k, 0.5] for k in range(9)}, {"ANN": 0.95})
+    lines = figure.axes[0].get_lines()
+    assert len(lines) == 10
+    assert len({(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}) == 10
+
+
+def test_energy_accuracy_draws_points_in_order_and_the_reference():
+    figure = energy_accuracy({"SNN": [(1e-8, 0.5), (3e-8, 0.9)], "none": []}, {"ANN": (4e-8, 0.95)})
+    axis = figure.axes[0]
+    snn, _, ann = axis.get_lines()
+    assert snn.get_xdata().round(9).tolist() == [10.0, 30.0] and snn.get_ydata().tolist() == [50.0, 90.0]
+    assert ann.get_xdata().round(9).tolist() == [40.0] and axis.get_xscale() == "log"
+    assert energy_accuracy({"free": [(0.0, 0.5)]}).axes[0].get_xscale() == "linear"
+    assert png_bytes(figure)[1:4] == b"PNG"

@@ -1,0 +1,59 @@
+"""A bar on standard error for what takes a while; nothing where that is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH = 100
+
+
+class Bars:
+    """One bar after the other.
+
+    Args:
+        bar: A rich Progress.
+    """
+
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def batches(self, x: torch.Tensor, what: str, then: str) -> Iterator[torch.Tensor]:
+        """Samples in batches; the bar moves as they are asked for, and says ``then`` once all are used."""
+        for part in self._shown([x], what, then):
+            yield part[0]
+
+    def pairs(self, x: torch.Tensor, y: torch.Tensor, what: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """The same with labels."""
+        yield from self._shown([x, y], what, None)
+
+    def steps(self, total: int, what: str) -> Callable[[str], None]:
+        """A function that moves a bar by one and names what is done."""
+        task = self._bar.add_task(what, total=total)
+        return lambda done: self._bar.update(task, advance=1, description=f"{what}: {done}")
+
+    def _shown(self, arrays: list[torch.Tensor], what: str, then: str | None) -> Iterator[Any]:
+        import torch
+
+        task = self._bar.add_task(what, total=len(arrays[0]))
+        for parts in zip(*(torch.split(array, BATCH) for array in arrays)):
+            yield parts
+            self._bar.update(task, advance=len(parts[0]))
+        if then is not None:
+            self._bar.add_task(then, total=None)
+
+
+@contextmanager
+def watching() -> Iterator[Bars]:
+    """Open the bars; they leave no trace."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield Bars(bar)
