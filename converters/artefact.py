@@ -240,7 +240,7 @@ def _network(graph: _Graph, values: dict[str, torch.Tensor]) -> Network:
     for name, value in values.items():
         place, _, buffer = name.rpartition(".")
         if buffer == "initial_v" and value.dim():  # potentials that were calibrated
-            module.get_submodule(place).initial_v = torch.empty_like(value)
+            module.get_submodule(place).initial_v = torch.zeros_like(value)
     module.load_state_dict(values, assign=True)
     prove(module)
     places = [node for node in module.graph.nodes if node.op == "placeholder"]
