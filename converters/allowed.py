@@ -4,87 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.utils import _pytree as pytree
+from torch import fx
 
+from spikesim.converters.analog import STAYS, Kept, Slot
 from spikesim.converters.binding import call_name, is_torchs_own, refuse
 from spikesim.converters.inplace import writes_in_place
-from spikesim.converters.maxpool import changes_over_time
-from spikesim.converters.telescoping import Held, Increment, RunningMean
 from spikesim.converters.verdicts import Verdict
 from spikesim.converters.workbench import Workbench
 from spikesim.errors import ConfigError
 
-_STAYS = "left analog as asked: of the running mean, handed on as differences; priced as analog"
-
-
-@dataclass(frozen=True)
-class Slot:
-    """The place of a tensor among the arguments of an operation."""
-
-    place: int
-
-
-class Kept(nn.Module):
-    """One operation of the ANN as it was written, on tensors ``[N, ...]``.
-
-    Args:
-        operation: A module, a function, or the name of a method of tensors.
-        args: Its arguments, with a :class:`Slot` for each tensor: those that depend on the input first, then
-            ``constants``.
-        kwargs: The same by name.
-        constants: Tensors that do not depend on the input.
-        writes: Whether it overwrites its first tensor.
-
-    Example:
-        >>> import torch
-        >>> from spikesim.converters.allowed import Kept, Slot
-        >>> Kept(torch.add, (Slot(0), Slot(1)), constants=[torch.tensor(2.0)])(torch.tensor([[1.0]])).item()
-        3.0
-    """
-
-    def __init__(
-        self,
-        operation: Any,
-        args: Sequence[Any],
-        kwargs: dict[str, Any] | None = None,
-        constants: Sequence[Tensor] = (),
-        writes: bool = False,
-    ) -> None:
-        super().__init__()
-        self.operation, self.writes = operation, writes
-        self.arguments: tuple[tuple[Any, ...], dict[str, Any]] = tuple(args), dict(kwargs or {})
-        self.constants = len(constants)
-        for place, constant in enumerate(constants):
-            self.register_buffer(f"constant_{place}", constant)
-
-    def extra_repr(self) -> str:
-        """What it does."""
-        return self.label
-
-    @property
-    def label(self) -> str:
-        """The operation by the name that a user knows."""
-        if isinstance(self.operation, nn.Module):
-            return type(self.operation).__name__
-        return str(getattr(self.operation, "__name__", self.operation)).strip("_")
-
-    def forward(self, *live: Tensor) -> Tensor:
-        """Apply the operation."""
-        tensors = [*live, *(getattr(self, f"constant_{place}") for place in range(self.constants))]
-        if self.writes:
-            tensors[0] = tensors[0].clone()
-        args, kwargs = pytree.tree_map_only(Slot, lambda slot: tensors[slot.place], self.arguments)
-        result: Tensor
-        if isinstance(self.operation, str):
-            result = getattr(args[0], self.operation)(*args[1:], **kwargs)
-        else:
-            result = self.operation(*args, **kwargs)
-        return result
+_ASKED = f"{STAYS}; as asked, so that layers behind it read analog values too"
 
 
 def wanted(bench: Workbench, node: fx.Node, names: Collection[str]) -> bool:
@@ -154,7 +86,7 @@ def keep_analog(bench: Workbench, node: fx.Node) -> None:
                       "or on chance")  # fmt: skip
     bench.root.add_module(f"{node.name}_kept", kept)
     node.op, node.target, node.args, node.kwargs = "call_module", f"{node.name}_kept", tuple(live), {}
-    return bench.note(node, Verdict.ANALOG, _STAYS)
+    return bench.note(node, Verdict.ANALOG, _ASKED)
 
 
 def _plain(value: Any) -> Any:
@@ -174,37 +106,3 @@ def _by_sample(kept: Kept, live: Sequence[fx.Node]) -> bool:
     whole = kept(*(x.clone() for x in xs))
     rows = torch.cat([kept(*(x[row : row + 1].clone() for x in xs)) for row in range(3)])
     return torch.allclose(whole, rows, rtol=1e-4, atol=1e-5, equal_nan=True)
-
-
-def telescope(bench: Workbench) -> None:
-    """Put every operation that stays analog between running means and differences, where its input changes over time.
-
-    Example:
-        >>> import torch
-        >>> from torch import nn
-        >>> from spikesim.converters import convert
-        >>> ann = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 3), nn.Sigmoid(), nn.Linear(3, 1))
-        >>> network, _ = convert(ann, torch.rand(8, 2), timesteps=4, allow_analog=["Sigmoid"])
-        >>> [node.name for node in network.module.graph.nodes][4:7]
-        ['sigmoid_3_mean', 'sigmoid_3', 'sigmoid_3_increment']
-    """
-    for node in list(bench.graph.nodes):
-        if isinstance(bench.module(node), Kept) and any(changes_over_time(bench, n) for n in node.all_input_nodes):
-            for source in node.all_input_nodes:
-                mean = bench.between(source, RunningMean(), f"{node.name}_mean", node)
-                node.replace_input_with(source, mean)
-            bench.after(node, Increment(), f"{node.name}_increment")
-
-
-def end_after(bench: Workbench, timesteps: int) -> None:
-    """Tell what stands round analog operations that the input ends after T steps.
-
-    Example:
-        See :func:`spikesim.converters.settling.time_biases`.
-    """
-    for node in list(bench.graph.nodes):
-        module = bench.module(node)
-        if isinstance(module, RunningMean | Increment):
-            bench.root.add_module(str(node.target), type(module)(timesteps))
-        elif isinstance(module, Kept) and not any(changes_over_time(bench, n) for n in node.all_input_nodes):
-            bench.after(node, Held(timesteps), f"{node.name}_held")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikesim.converters.allowed import Kept, Slot
+from spikesim.converters.analog import Kept, Slot
 from spikesim.converters.verdicts import HINTS
 from spikesim.converters.vocabulary import CALLS, MODULES
 from spikesim.errors import ConversionError
@@ -32,7 +32,7 @@ def describe_kept(kept: Kept, name: str) -> dict[str, Any]:
 
     Example:
         >>> import torch
-        >>> from spikesim.converters.allowed import Kept, Slot
+        >>> from spikesim.converters.analog import Kept, Slot
         >>> from spikesim.converters.allowed_file import build_kept, describe_kept
         >>> told = describe_kept(Kept(torch.softmax, (Slot(0), 1)), "softmax")
         >>> told["home"], told["operation"]

@@ -14,8 +14,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
-from spikesim.converters.allowed import Kept
 from spikesim.converters.allowed_file import build_kept, describe_kept
+from spikesim.converters.analog import Kept
 from spikesim.converters.differential import ChangeOf, RateOf
 from spikesim.converters.offset import OffsetIF
 from spikesim.converters.outputs import from_structure, structure_of
@@ -30,7 +30,7 @@ from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import SettlingNetwork, TimedBias, steady_network
 from spikesim.converters.signature import Signature, names_of
 from spikesim.converters.staging import write_all
-from spikesim.converters.telescoping import Held, Increment, RunningMean
+from spikesim.converters.stored_kinds import STORED_FIELDS, STORED_MAKERS, STORED_OPERANDS
 from spikesim.converters.trace import place_of
 from spikesim.errors import CheckpointError
 from spikesim.neurons import STBIF, BurstIF, DifferentialIF, TallyIF
@@ -48,15 +48,16 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     **{f"Adaptive{kind}Pool{d}d": ("output_size",) for kind in ("Avg", "Max") for d in "123"},
     **{f"Conv{d}d": _CONV for d in "123"},
     **{f"ConvTranspose{d}d": (*_CONV, "output_padding") for d in "123"},
-    **dict.fromkeys(["IF", "RunningSum", "Difference", "RunningMean", "Increment", "Held"], ()),
+    **dict.fromkeys(["IF", "RunningSum", "Difference"], ()),
     **dict.fromkeys(["ChangeOf", "RateOf", "ResidualIF", "STBIF"], ()),
     "BurstIF": ("burst",),
     "TallyIF": ("burst",),
     **dict.fromkeys(["ParallelIF", "OffsetIF"], ("steps",)),
-    "DifferentialIF": ("rungs",),
+    "DifferentialIF": ("rungs", "signed"),
     "Upsample": ("size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
     "ZeroPad": ("padding",),
     "TimedBias": ("channels",),
+    **STORED_FIELDS,
 }
 _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "IF": half_threshold_if,
@@ -73,9 +74,7 @@ _NEURONS: dict[str, Callable[..., nn.Module]] = {
     "TimedBias": lambda channels: TimedBias(torch.zeros(channels)),
     "RunningSum": RunningSum,
     "Difference": Difference,
-    "RunningMean": RunningMean,
-    "Increment": Increment,
-    "Held": Held,
+    **STORED_MAKERS,
 }
 _WEIGHTS, _PROBE, _REPORT, _NETWORK = "weights.safetensors", "probe.safetensors", "report.json", "network.json"
 _FILES = (_WEIGHTS, _PROBE, _REPORT, _NETWORK)
@@ -241,7 +240,7 @@ def _network(graph: _Graph, values: dict[str, torch.Tensor]) -> Network:
     for name, value in values.items():
         place, _, buffer = name.rpartition(".")
         if buffer == "initial_v" and value.dim():  # potentials that were calibrated
-            module.get_submodule(place).initial_v = torch.empty_like(value)
+            module.get_submodule(place).initial_v = torch.zeros_like(value)
     module.load_state_dict(values, assign=True)
     prove(module)
     places = [node for node in module.graph.nodes if node.op == "placeholder"]
@@ -263,7 +262,7 @@ def _describe(root: nn.Module, node: fx.Node) -> _Node:
         if isinstance(module, Kept):
             return _Node(name=node.name, kind="analog", inputs=inputs, settings=describe_kept(module, node.name))
         settings = {field: getattr(module, field) for field in _FIELDS[kind]}
-        if kind == "Linear" or "Conv" in kind:
+        if kind in ("Linear", "LayerNorm") or "Conv" in kind:
             settings["bias"] = module.bias is not None
         return _Node(name=node.name, kind=kind, inputs=inputs, settings=settings)
     kinds: dict[Any, str] = {operator.add: "add", torch.cat: "cat"}
@@ -288,7 +287,7 @@ def _build(nodes: list[_Node], names: list[str]) -> fx.GraphModule:
     for node in nodes:
         inputs = [made[name] for name in node.inputs]
         several = len(inputs) if node.kind in ("cat", "analog") or "structure" in node.settings else 1
-        needed = {"input": 0, "add": 2}.get(node.kind, max(1, several))
+        needed = {"input": 0, "add": 2, **STORED_OPERANDS}.get(node.kind, max(1, several))
         if len(inputs) != needed:
             raise ValueError(f"node '{node.name}' ({node.kind}) has {len(inputs)} inputs, but it needs {needed}")
         if node.kind == "input":

@@ -62,9 +62,9 @@ class Audit(BaseModel):
         >>> import torch
         >>> from torch import nn
         >>> from spikesim.converters import Audit, audit
-        >>> found = audit(nn.Sequential(nn.Linear(2, 3), nn.GELU(), nn.Linear(3, 1), nn.Sigmoid()), torch.zeros(1, 2))
+        >>> found = audit(nn.Sequential(nn.Linear(2, 3), nn.ELU(), nn.Linear(3, 1), nn.Sigmoid()), torch.zeros(1, 2))
         >>> found.convertible, [row.op for row in found.unsupported]
-        (False, ["GELU(approximate='none')", 'Sigmoid()'])
+        (False, ['ELU(alpha=1.0)', 'Sigmoid()'])
         >>> Audit.from_json(found.to_json()) == found
         True
     """

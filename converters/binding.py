@@ -31,10 +31,20 @@ def bind(node: fx.Node, *names: str, skip: int = 1) -> dict[str, Any]:
         {'min': 0, 'max': 6}
     """
     given: dict[str, Any] = dict(zip(names, node.args[skip:])) | dict(node.kwargs)
-    return {key: fx.map_arg(value, _value) for key, value in given.items() if key in names}
+    return {key: fx.map_arg(value, known_value) for key, value in given.items() if key in names}
 
 
-def _value(node: fx.Node) -> Any:
+def known_value(node: fx.Node) -> Any:
+    """What a node is if it does not depend on the input: a stored tensor, or a size that was computed.
+
+    Example:
+        >>> from torch import fx
+        >>> from spikesim.converters.binding import known_value
+        >>> node = fx.Graph().call_method("size", (None, 1))
+        >>> node.meta["constant"], node.meta["value"] = None, 3
+        >>> known_value(node)
+        3
+    """
     constant = node.meta.get("constant")
     return node.meta.get("value") if constant is None else constant
 

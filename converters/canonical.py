@@ -17,9 +17,10 @@ from spikesim.converters.inputs import Inputs, each, tensors_of
 from spikesim.converters.maxpool import drop_idle_rectifiers, lift_max_pools
 from spikesim.converters.outputs import outputs_of, unusable
 from spikesim.converters.rules_units import drop
+from spikesim.converters.spike_places import place_neurons, tidy_permutations
 from spikesim.converters.trace import TraceFailure, own_randomness, trace
 from spikesim.converters.verdicts import Finding, Verdict
-from spikesim.converters.vocabulary import rule_for
+from spikesim.converters.vocabulary import ANY_AXIS, rule_for
 from spikesim.converters.workbench import Workbench
 from spikesim.errors import ConversionError
 
@@ -52,7 +53,8 @@ class Canonical:
     """The canonical graph and the verdicts.
 
     Args:
-        graph: Conv, Linear, pools, Flatten/Unflatten, add, cat(dim=1) and Rectifier only, if all is supported.
+        graph: Conv, Linear, pools, reshapes and other moves of values, add, cat(dim=1), Rectifier and functions that
+            stay analog only, if all is supported.
         operations: Every operation of the model, in order of execution.
 
     Example:
@@ -94,9 +96,9 @@ def canonicalise(
         >>> import torch
         >>> from torch import nn
         >>> from spikesim.converters.canonical import canonicalise
-        >>> found = canonicalise(nn.Sequential(nn.Linear(2, 3), nn.GELU()), torch.zeros(1, 2))
+        >>> found = canonicalise(nn.Sequential(nn.Linear(2, 3), nn.ELU()), torch.zeros(1, 2))
         >>> [o.op for o in found.unsupported]
-        ["GELU(approximate='none')"]
+        ['ELU(alpha=1.0)']
     """
     model, tensors = unwrapped(model), tensors_of(example)
     flat = list(example) if isinstance(example, dict | tuple | list) else [example]
@@ -123,21 +125,35 @@ def _canonicalise(model: nn.Module, example: Inputs, lift: bool, allow: Collecti
     bench.sweep()
     for node in [n for n in bench.graph.nodes if n.op.startswith("call_")]:
         _apply(bench, node, allow)
+    lost = Finding(Verdict.EXACT, "not used by the output")
+    try:
+        graph = _arranged(bench, lift)
+    except ConversionError:
+        # What is refused stays as it was written, and what is around it may have its samples on another axis by now.
+        if all(found.verdict is not Verdict.UNSUPPORTED for found in bench.findings.values()):
+            raise
+        graph, lost = bench.finish(), Finding(Verdict.EXACT, "not looked at, since others are refused")
+    operations = [Operation(name, op, shape, bench.findings.get(name, lost)) for name, op, shape in listed]
+    hidden = [
+        Operation(name, kind, None, Finding(Verdict.UNSUPPORTED, why)) for name, kind, why in hidden_effects(model)
+    ]
+    return Canonical(graph, operations + hidden)
+
+
+def _arranged(bench: Workbench, lift: bool) -> fx.GraphModule:
+    """The graph once every operation has its rule: norms folded, pools and neurons in their places."""
     bench.sweep()
+    tidy_permutations(bench)
     bench.measure()
     fold_norms(bench)
     bench.sweep()
     if lift:
         drop_idle_rectifiers(bench)
         lift_max_pools(bench)
+        place_neurons(bench)
     graph = bench.finish()
     bench.measure()
-    lost = Finding(Verdict.EXACT, "not used by the output")
-    operations = [Operation(name, op, shape, bench.findings.get(name, lost)) for name, op, shape in listed]
-    hidden = [
-        Operation(name, kind, None, Finding(Verdict.UNSUPPORTED, why)) for name, kind, why in hidden_effects(model)
-    ]
-    return Canonical(graph, operations + hidden)
+    return graph
 
 
 def _apply(bench: Workbench, node: fx.Node, allow: Collection[str]) -> None:
@@ -148,7 +164,7 @@ def _apply(bench: Workbench, node: fx.Node, allow: Collection[str]) -> None:
         return refuse(bench, node, "item")
     if node.meta["plain"]:
         return bench.note(node, Verdict.EXACT, "arithmetic on shapes, resolved")
-    if node.meta["constant"] is not None:
+    if node.meta["constant"] is not None or node.meta["rows"] is not None:
         return bench.note(node, Verdict.EXACT, "does not depend on the input, computed once")
     inputs = [n for n in node.all_input_nodes if not n.meta["plain"] and n.meta["constant"] is None]
     if wanted(bench, node, allow):
@@ -156,7 +172,7 @@ def _apply(bench: Workbench, node: fx.Node, allow: Collection[str]) -> None:
     rule = rule_for(bench, node)
     if rule is None:
         return refuse(bench, node, name, _follows(bench, node, name))
-    if node.meta["shape"] is None or any(n.meta["shape"] is None for n in inputs):
+    if rule not in ANY_AXIS and (node.meta["shape"] is None or any(n.meta["shape"] is None for n in inputs)):
         why = "the first axis of its input or output is not the batch: use flatten(1) or view(x.size(0), -1)"
         return refuse(bench, node, name, why)
     try:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from functools import partial
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
 
-from spikesim.converters.flow import RateFlow, quantised_rate
+from spikesim.converters.flow import RateFlow, even_rate
 from spikesim.converters.inputs import Inputs, count, each, tensors_of
 from spikesim.converters.settling import SettlingNetwork
+from spikesim.converters.trace import place_of
 from spikesim.nn import Network
 
 
@@ -66,12 +68,17 @@ def certify(network: Network, samples: Inputs, timesteps: int, most: float) -> C
     """
     differences = {}
     drained, settled = 0, True
-    own = tensors_of(samples)[0].dtype
+    own = next((t.dtype for t in tensors_of(samples) if t.is_floating_point()), torch.float32)
     for dtype in (torch.float64, own):
         copied = copy.deepcopy(network).to(dtype)
-        x = each(partial(Tensor.to, dtype=dtype), samples)
+        x = each(partial(_in, dtype=dtype), samples)
         outputs = each(lambda y: y.sum(0) / timesteps, copied.unread(x))
-        flow = RateFlow(copied.module, lambda _, current: quantised_rate(current, timesteps, most))  # type: ignore[arg-type]
+        graph: Any = copied.module
+
+        def rate(name: str, current: Tensor, graph: nn.Module = graph) -> Tensor:
+            return even_rate(graph.get_submodule(place_of(name)), current, timesteps, most)
+
+        flow = RateFlow(graph, rate)
         pairs = zip(tensors_of(outputs), tensors_of(flow.run(x)))
         differences[dtype] = max(float((y - wanted).abs().max()) if y.numel() else 0.0 for y, wanted in pairs)
         if isinstance(copied, SettlingNetwork):
@@ -83,3 +90,8 @@ def certify(network: Network, samples: Inputs, timesteps: int, most: float) -> C
         drained=drained,
         settled=settled,
     )
+
+
+def _in(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """In another precision; numbers of tokens stay whole."""
+    return x.to(dtype) if x.is_floating_point() else x

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ from spikesim.converters.report import ConversionReport
 from spikesim.converters.running import RunningSum
 from spikesim.converters.scales import fold_scales
 from spikesim.converters.settling import SettlingNetwork, steady_network, time_biases
+from spikesim.converters.telescope import telescope
 from spikesim.converters.thresholds import Threshold
 from spikesim.converters.trace import own_randomness
 from spikesim.energy import Profile
@@ -105,17 +105,20 @@ def convert(
 ) -> Converted:
     """Convert a trained ANN to a spiking network of IF neurons with binary spikes.
 
-    Every ReLU becomes an IF neuron with threshold 1, reset by subtraction and half its threshold as initial
-    potential (Bu et al., AAAI 2022); batch-norm and scales are folded into weights and biases. The model is not
-    changed.
+    Every ReLU becomes an IF neuron (or another, ``neuron=``) with threshold 1, reset by subtraction and half its
+    threshold as initial potential (Bu et al., AAAI 2022); batch-norm and scales are folded into weights and biases.
+    The model is not changed.
 
     Args:
         model: Takes tensors ``[N, ...]``, returns tensors; ReLU, ReLU6, Hardtanh(0, c) as activations. Or what
-            :func:`~spikesim.converters.prepare.prepare` made of it, to convert it in several ways.
+            :func:`~spikesim.converters.prepare.prepare` made of it, to convert it in several ways. Transformers too:
+            norms, softmax, GELU and attention stay analog, on running means, and layers between them get spikes.
         calibration: Typical inputs, unlabelled: a tensor, or an iterable of tensors or ``(x, y)`` pairs, read once; a
             tuple, or a dict by name, stands for the tensor where the model takes several.
         timesteps: T, the number of time steps, for which the thresholds are optimal.
-        neuron: What stands for a ReLU, see :func:`neuron_policy`; ``"if"``, or ``"st_bif"`` with ``exact``.
+        neuron: What stands for a ReLU, see :func:`neuron_policy`; ``"if"``, or ``"st_bif"`` with ``exact``. Where
+            analog values of both signs become spikes: the same if it has two signs (``"st_bif"``,
+            ``"multi_threshold"``, ``"differential"``), else ``"multi_threshold(4)"``.
         threshold: ``"mse"``, ``"max"``, ``"percentile(p)"``, ... or a function of a :class:`Histogram`.
         granularity: One threshold per ``"channel"`` or per ``"layer"``.
         calibrate: Label-free calibration, stage by stage in the given order, see
@@ -191,23 +194,26 @@ def apply(
         >>> apply(Recipe.of(timesteps=4), prepare(nn.Sequential(nn.ReLU()), torch.rand(8, 3))).report.timesteps
         4
     """
-    source, policy, last = ready.ann, recipe.policy, ""
+    source, chosen, last = ready.ann, recipe.policy, ""
     if recipe.readout.counts:
         ready, last = counted(ready)
     ann, kept = ready.ann, ready.samples(recipe.timesteps)
+    recipe = recipe.fitted(ann)
+    policy = recipe.policy
     ranges = recipe.ranges(ann, ready.seen)
     if last:
         ranges[last] = common_range(recipe.rule, ready.seen.histograms[last])
     worth = recipe.worth(ann, ranges)
     wait = policy.wait + delay_of(recipe.readout, recipe.timesteps, ann, ready.seen, worth)
     with own_randomness(ready.like):
-        snn = fold_scales(ann, ready.example, worth, partial(policy.build, recipe.timesteps))
+        snn = fold_scales(ann, ready.example, worth, *recipe.builders)
     if last:
         drop_scale(snn)
+    snn = telescope(snn, ready.example, recipe.timesteps if recipe.exact else None)
     proof = prove(snn)
-    if proof.analog_nonlinearities and policy.wait:
+    if proof.analog_nonlinearities and chosen.wait:
         raise ConfigError(
-            f"neuron is {policy.name!r}, whose first {policy.wait} steps do not count, and what stays analog counts "
+            f"neuron is {chosen.name!r}, whose first {chosen.wait} steps do not count, and what stays analog counts "
             "them all: choose another neuron, or rewrite the model"
         )
     if policy.wait and any(isinstance(module, RunningSum) for module in snn.modules()):
@@ -234,7 +240,7 @@ def apply(
             depth=depth_of(snn),
             hold=policy.delay(recipe.timesteps),
         ),
-        neuron=policy.name,
+        neuron=recipe.neurons(ann),
         threshold=recipe.method + _learnt(ann),
         granularity=recipe.granularity,
         calibration=calibrated.told,

@@ -5,8 +5,8 @@ With spikes :math:`s(t)` the rate that a reader holds is
 .. math:: m(t) = m(t-1) + \frac{s(t)}{t}, \qquad\text{so that}\qquad s(t) = t\,\bigl(m(t) - m(t-1)\bigr).
 
 Linear layers pass changes on as they pass rates; only a bias is told once, at the first step. What is constant changes
-at the first step and never again. A max-pool of changes is not the change of a max-pool, so rates are put together
-before it and taken apart behind it.
+at the first step and never again. A max-pool of changes is not the change of a max-pool, and a function that stays
+analog is not linear either, so rates are put together before them and taken apart behind them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from spikesim.converters.inputs import Inputs
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.converters.settling import TimedBias
+from spikesim.converters.telescoping import Increment, RunningMean
 from spikesim.converters.workbench import Workbench
 from spikesim.dynamics import Neuron, SpikeType, State
 
@@ -105,10 +106,10 @@ def differential_graph(graph: fx.GraphModule, example: Inputs) -> fx.GraphModule
                 reader.replace_input_with(node, change)
     for node in nodes:
         module = bench.module(node)
-        if isinstance(module, RunningSum):
+        if isinstance(module, (RunningSum, RunningMean)):
             rate = bench.between(node.all_input_nodes[0], RateOf(), f"{node.name}_rate", node)
             node.replace_input_with(node.all_input_nodes[0], rate)
-        elif isinstance(module, Difference):
+        elif isinstance(module, (Difference, Increment)):
             bench.after(node, ChangeOf(), f"{node.name}_change")
     end = nodes[-1]
     for last in end.all_input_nodes:

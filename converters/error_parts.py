@@ -61,7 +61,7 @@ REMEDIES = {
 """What to try against the worst part."""
 
 
-def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float) -> ErrorParts:
+def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float, least: float = 0.0) -> ErrorParts:
     """Take the error of a layer apart.
 
     Args:
@@ -69,6 +69,7 @@ def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float
         means: What the spiking layer got and gave for the same inputs.
         timesteps: T.
         most: Largest tally.
+        least: Smallest tally; below zero where no ReLU stands but both signs are sent.
 
     Example:
         >>> import torch
@@ -78,9 +79,10 @@ def error_parts(preactivation: Tensor, means: Means, timesteps: int, most: float
         >>> parts.clipping, parts.unevenness
         (0.5, 0.0)
     """
-    activation, top = preactivation.clamp(min=0), most / timesteps
-    clipped, even = activation.clamp(max=top), quantised_rate(preactivation, timesteps, most)
-    got, rate = quantised_rate(means.current, timesteps, most), means.rate
+    activation = preactivation if least < 0 else preactivation.clamp(min=0)
+    clipped = activation.clamp(least / timesteps, most / timesteps)
+    even = quantised_rate(preactivation, timesteps, most, least)
+    got, rate = quantised_rate(means.current, timesteps, most, least), means.rate
     scale = float(activation.square().mean().sqrt()) or 1.0
 
     def size(part: Tensor) -> float:
@@ -101,31 +103,33 @@ class PartsOverTime:
     Args:
         wanted: What each ReLU of the ANN gets, in thresholds, by node name, see :func:`preactivations`.
         steps: The t at which.
-        most: Largest tally in T steps.
-        burst: Largest number of spikes in a step.
+        bounds: The smallest and the largest tally in T steps, and the most spikes in a step, by node name.
         wait: Steps before the first that counts.
 
     Example:
         >>> import torch
         >>> from spikesim.converters.error_parts import PartsOverTime
-        >>> parts = PartsOverTime({"relu": torch.tensor([[0.5]])}, [1, 2], most=2, burst=1)
+        >>> parts = PartsOverTime({"relu": torch.tensor([[0.5]])}, [1, 2], {"relu": (0, 2, 1)})
         >>> parts.watch("relu", torch.tensor([[0.5]]), torch.tensor([[1.0], [0.0]]), 2)
         >>> [round(found.total, 2) for found in parts.found["relu"].values()]
         [1.0, 0.0]
     """
 
-    def __init__(self, wanted: dict[str, Tensor], steps: list[int], most: float, burst: int, wait: int = 0) -> None:
-        self.wanted, self.steps, self.most, self.burst, self.wait = wanted, steps, most, burst, wait
+    def __init__(
+        self, wanted: dict[str, Tensor], steps: list[int], bounds: dict[str, tuple[float, float, int]], wait: int = 0
+    ) -> None:
+        self.wanted, self.steps, self.bounds, self.wait = wanted, steps, bounds, wait
         self.found: dict[str, dict[int, ErrorParts]] = {}
 
     def watch(self, name: str, current: Tensor, sent: Tensor, steps: int, changes: bool = False) -> None:
         """A layer has run; see :data:`spikesim.converters.flow.Watch`."""
         constant = current.shape[0] * steps == sent.shape[0] and steps > 1
         self.found[name] = {}
+        least, most, burst = self.bounds[name]
         for t in self.steps:
             mean = current if constant else over_time(current, steps, self.wait, changes, t) / t
             means = Means(mean, over_time(sent, steps, self.wait, changes, t) / t, 0.0, 0.0)
-            self.found[name][t] = error_parts(self.wanted[name], means, t, min(self.most, self.burst * t))
+            self.found[name][t] = error_parts(self.wanted[name], means, t, min(most, burst * t), max(least, -burst * t))
 
 
 def preactivations(ann: torch.fx.GraphModule, samples: Inputs, worth: dict[str, Tensor]) -> dict[str, Tensor]:

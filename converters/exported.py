@@ -140,6 +140,12 @@ def _called(graph: fx.Graph, node: fx.Node, args: list[Any], kwargs: dict[str, A
         }
         args, kwargs = [given["input"]], {key: value for key, value in found.items() if value is not None}
         target = F.interpolate
+    elif name == "slice":
+        cut = slice(given.get("start"), given.get("end"), given.get("step"))
+        args, kwargs = [given["self"], (*[slice(None)] * given.get("dim", 0), cut)], {}
+        target = operator.getitem
+    elif name == "embedding":  # users give the numbers first
+        args, kwargs, target = [given["indices"], given["weight"]], {}, F.embedding
     elif name in _METHODS or name.endswith("_"):
         return graph.create_node("call_method", name, tuple(args), kwargs, name=node.name)
     else:

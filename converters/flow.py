@@ -56,13 +56,14 @@ class RateFlow(fx.Interpreter):
         return super().run_node(n)
 
 
-def quantised_rate(current: Tensor, timesteps: int, most: float) -> Tensor:
-    """The rate of a neuron with an even current: ``clip(floor(T c + 1/2), 0, most) / T``.
+def quantised_rate(current: Tensor, timesteps: int, most: float, least: float = 0.0) -> Tensor:
+    """The rate of a neuron with an even current: ``clip(floor(T c + 1/2), least, most) / T``.
 
     Args:
         current: Mean current in thresholds.
         timesteps: T.
         most: Largest tally.
+        least: Smallest tally.
 
     Example:
         >>> import torch
@@ -70,7 +71,47 @@ def quantised_rate(current: Tensor, timesteps: int, most: float) -> Tensor:
         >>> quantised_rate(torch.tensor([-1.0, 0.3, 2.0]), 4, 4).tolist()
         [0.0, 0.25, 1.0]
     """
-    return torch.floor(timesteps * current + 0.5).clamp(0.0, most) / timesteps
+    return torch.floor(timesteps * current + 0.5).clamp(least, most) / timesteps
+
+
+def tally_range(neuron: nn.Module, most: float) -> tuple[float, float]:
+    """The smallest and the largest tally of a neuron.
+
+    Args:
+        neuron: Of a converted network.
+        most: Largest tally of those that stand for a ReLU.
+
+    Example:
+        >>> from spikesim.converters.flow import tally_range
+        >>> from spikesim.neurons import IF, TallyIF
+        >>> tally_range(IF(), 4.0), tally_range(TallyIF(high=6.0, low=-6.0), 4.0)
+        ((0.0, 4.0), (-6.0, 6.0))
+    """
+    if isinstance(neuron, DifferentialIF) and neuron.signed:
+        return -most, most
+    low = float(torch.as_tensor(getattr(neuron, "low", 0.0)))
+    return (low, float(torch.as_tensor(neuron.high))) if low < 0 else (0.0, most)
+
+
+def even_rate(neuron: nn.Module, current: Tensor, timesteps: int, most: float) -> Tensor:
+    """The :func:`quantised_rate` of one neuron of a converted network, within its own range.
+
+    Args:
+        neuron: Of a converted network.
+        current: Its mean current in thresholds.
+        timesteps: T.
+        most: Largest tally of those that stand for a ReLU.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.flow import even_rate
+        >>> from spikesim.neurons import IF, TallyIF
+        >>> x = torch.tensor([-1.0, 0.3])
+        >>> even_rate(IF(), x, 4, 4.0).tolist(), even_rate(TallyIF(high=6.0, low=-6.0), x, 4, 4.0).tolist()
+        ([0.0, 0.25], [-1.0, 0.25])
+    """
+    least, high = tally_range(neuron, most)
+    return quantised_rate(current, timesteps, high, least)
 
 
 class Means(NamedTuple):

@@ -26,6 +26,8 @@ _VIEWS = {
     "to",
     "type",
     "type_as",
+    *("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "getitem", "select", "narrow"),
+    *("chunk", "split", "tensor_split", "unbind", "expand", "expand_as"),
 }
 
 

@@ -25,6 +25,20 @@ def each(function: Callable[[Tensor], Any], x: Any) -> Any:
     return pytree.tree_map_only(Tensor, function, x)
 
 
+def as_given(x: Any, like: Tensor) -> Any:
+    """Inputs in the dtype and on the device of ``like``; where that is whole (tokens), fractions stay what they are.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.converters.inputs import as_given
+        >>> mixed = (torch.tensor([3], dtype=torch.int32), torch.rand(1))
+        >>> [t.dtype for t in as_given(mixed, torch.zeros(0, dtype=torch.int64))]
+        [torch.int64, torch.float32]
+    """
+    whole = not like.is_floating_point()
+    return each(lambda t: t.to(like.device if whole and t.is_floating_point() else like), x)
+
+
 def tensors_of(x: Any) -> list[Tensor]:
     """The tensors of a structure, in order.
 

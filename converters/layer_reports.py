@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from spikesim.converters.error_parts import PartsOverTime, error_parts, preactivations
-from spikesim.converters.flow import measured_means
+from spikesim.converters.flow import measured_means, tally_range
 from spikesim.converters.identity import identity_error
 from spikesim.converters.inputs import Inputs
 from spikesim.converters.observe import Observation
@@ -33,7 +35,7 @@ def layer_reports(
         ranges: Of the activations, by node name.
         task: What was calibrated.
         shifts: Of the biases, by node name.
-        burst: Largest number of spikes in a step.
+        burst: Largest number of spikes in a step, of neurons that do not say it themselves.
 
     Raises:
         ConversionError: A layer breaks the identity.
@@ -41,7 +43,10 @@ def layer_reports(
     ann, timesteps, wait = task.ann, task.timesteps, task.wait
     wanted = preactivations(ann, few, task.worth)
     earlier = [2**k for k in range(timesteps.bit_length()) if 2**k < timesteps]
-    parts = PartsOverTime(wanted, earlier, task.most, burst, wait)
+    graph: Any = network.module
+    modules = {n.name: graph.get_submodule(str(n.target)) for n in ann.graph.nodes if n.name in ranges}
+    bounds = {n: (*tally_range(m, task.most), int(getattr(m, "burst", burst))) for n, m in modules.items()}
+    parts = PartsOverTime(wanted, earlier, bounds, wait)
     means, _ = measured_means(network, few, timesteps, wait, parts.watch)
     # The running sums of max-pools start with the first step of all, and so must the mean that is compared.
     all_steps = measured_means(network, few, timesteps + wait)[0] if wait else means
@@ -50,13 +55,14 @@ def layer_reports(
     for node in ann.graph.nodes:
         if node.name not in ranges:
             continue
-        whole = error_parts(wanted[node.name], means[node.name], timesteps, task.most)
+        neuron, (least, most, _) = modules[node.name], bounds[node.name]
+        whole = error_parts(wanted[node.name], means[node.name], timesteps, most, least)
         histogram, values = seen.histograms[node.name], ranges[node.name]
         zero = histogram.zeros.sum().item() / histogram.total.sum().item()
         layers.append(
             LayerReport(
                 name=node.name,
-                kind=type(network.module.get_submodule(str(node.target))).__name__,
+                kind=type(neuron).__name__,
                 shape=node.meta["shape"],
                 cap=cap_of(ann, node.name),
                 threshold_min=values.min().item(),

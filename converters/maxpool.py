@@ -8,6 +8,7 @@ import operator
 import torch
 from torch import fx, nn
 
+from spikesim.converters.analog import ANALOG
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.rectifier import Rectifier
@@ -114,7 +115,7 @@ def carries_spikes(bench: Workbench, node: fx.Node) -> bool:
     module = bench.module(node)
     if isinstance(module, Rectifier):
         return True
-    if node.op in ("placeholder", "get_attr") or isinstance(module, LINEAR) or bench.is_analog(node):
+    if node.op in ("placeholder", "get_attr") or isinstance(module, (*LINEAR, *ANALOG)):
         return False
     found = [carries_spikes(bench, source) for source in node.all_input_nodes]
     return any(found) if node.target is torch.cat else bool(found) and all(found)
@@ -176,7 +177,8 @@ def drop_idle_rectifiers(bench: Workbench) -> None:
     """
     for node in list(bench.graph.nodes):
         module = bench.module(node)
-        if isinstance(module, Rectifier) and module.cap is None and _never_negative(bench, node.args[0]):
+        clips = isinstance(module, Rectifier) and module.cap is None and not module.signed
+        if clips and _never_negative(bench, node.args[0]):
             bench.note(node, Verdict.EXACT, "its input is never negative, removed")
             bench.remove(node)
 
@@ -184,7 +186,7 @@ def drop_idle_rectifiers(bench: Workbench) -> None:
 def _never_negative(bench: Workbench, node: fx.Node) -> bool:
     module = bench.module(node)
     if isinstance(module, Rectifier):
-        return True
+        return not module.signed
     passes = isinstance(module, (*ALL_MAX, *ALL_MEAN, nn.Flatten, nn.Unflatten))
     passes |= node.op == "call_function" and node.target in (torch.cat, operator.add)
     return passes and all(_never_negative(bench, source) for source in node.all_input_nodes)

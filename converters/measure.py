@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from spikesim.converters.data import Batches, check_shape, pairs_of
 from spikesim.converters.early_exit import EarlyExit
 from spikesim.converters.expense import Tally, counted_run
-from spikesim.converters.inputs import Inputs, count, each, pieces, tensors_of
+from spikesim.converters.inputs import Inputs, as_given, count, pieces, tensors_of
+from spikesim.converters.movements import TokenEmbedding
 from spikesim.converters.report import Accuracy
 from spikesim.converters.settling import SettlingNetwork, waits
 from spikesim.energy import Ledger, Profile, load_profile, price
@@ -189,8 +190,8 @@ def _steps(network: Network) -> tuple[int, int]:
 
 
 def _like(network: Network) -> Tensor:
-    weight = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(0))
-    return weight.detach().new_empty(0)
+    weight = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(0)).detach().new_empty(0)
+    return weight.long() if any(isinstance(m, TokenEmbedding) for m in network.modules()) else weight
 
 
 def _pieces(network: Network, data: Batches, steps: int, like: Tensor) -> Iterator[tuple[Any, Tensor]]:
@@ -212,7 +213,7 @@ def _pieces(network: Network, data: Batches, steps: int, like: Tensor) -> Iterat
         largest = max([math.prod(shape) for shape in shapes if shape], default=tensors[0][0].numel())
         rows = max(1, _LIVE_VALUES // (steps * max(largest, 1)))
         for x, y in zip(pieces(whole, rows), torch.split(labels, rows)):
-            yield each(lambda t: t.to(like), x), y.to(like.device)
+            yield as_given(x, like), y.to(like.device)
 
 
 def _check_scores(scores: Any, y: Tensor) -> None:

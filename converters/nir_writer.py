@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import fx, nn
 
+from spikesim.converters.analog import ANALOG
 from spikesim.converters.binding import bind, is_torchs_own
 from spikesim.converters.hidden import hidden_effects
+from spikesim.converters.movements import MOVES
 from spikesim.converters.nir_layers import flatten_node, layer_node, no_node
 from spikesim.converters.nir_modules import Drive, Scale, library
 from spikesim.converters.nir_write import full, neuron_node
@@ -66,7 +68,7 @@ class Writer:
         if hidden := hidden_effects(module):
             raise ConversionError("; ".join(f"'{name}' ({kind}): {why}" for name, kind, why in hidden))
         wrap = isinstance(module, (TimeAware, Scale)) or fx.Tracer().is_leaf_module(module, "")
-        self.root = trace(nn.Sequential(module) if wrap else module, leaves=(TimeAware, Scale))
+        self.root = trace(nn.Sequential(module) if wrap else module, leaves=(TimeAware, Scale, *ANALOG, *MOVES))
         self.dt = dt
         self.nodes: dict[str, Any] = {}
         self.edges: list[tuple[str, str]] = []

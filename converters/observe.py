@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from spikesim.converters.data import Batches, check_shape, inputs_of
 from spikesim.converters.histogram import Histogram
-from spikesim.converters.inputs import Inputs, count, each, first, joined, sample_shapes, tensors_of
+from spikesim.converters.inputs import Inputs, as_given, count, first, joined, sample_shapes, tensors_of
 from spikesim.converters.rectifier import Rectifier
 from spikesim.errors import CalibrationError
 
@@ -21,7 +21,7 @@ class Observation:
     """What one pass over the calibration data found.
 
     Args:
-        histograms: Activations of each Rectifier, by node name.
+        histograms: Activations of each Rectifier, by node name; of signed ones their absolute values.
         samples: Number of samples seen.
         kept: The first samples, ``[n, ...]``, for later label-free measurements.
 
@@ -38,7 +38,7 @@ class Observation:
 
 
 def check_weights(model: nn.Module) -> None:
-    """Refuse NaN and infinity in parameters and buffers.
+    """Refuse NaN and infinity in parameters and buffers, but for masks of zeros and minus infinity.
 
     Raises:
         CalibrationError: Names every tensor that is not finite.
@@ -55,7 +55,8 @@ load a sound checkpoint, or train again with a lower learning rate
     """
     bad = []
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+        mask = bool(((value == 0) | value.isneginf()).all())  # of attention, where it is meant so
+        if value.is_floating_point() and not mask and not bool(torch.isfinite(value).all()):
             bad.append(f"'{name}' ({int((~torch.isfinite(value)).sum())} of {value.numel()} values)")
     if bad:
         raise CalibrationError(
@@ -100,7 +101,7 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor, arity
     try:
         with torch.no_grad():
             for raw in inputs_of(data, arity):
-                x = each(lambda t: t.to(like), raw)
+                x = as_given(raw, like)
                 if count(x) == 0:
                     continue
                 if kept:
@@ -119,7 +120,7 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor, arity
             handle.remove()
     if samples == 0:
         raise CalibrationError("the calibration data hold no sample: give some tens of typical inputs, no labels")
-    if largest == 0:
+    if largest == 0 and like.is_floating_point():  # a token may well have number 0
         raise CalibrationError(
             f"all {samples} calibration samples are zero: thresholds need typical inputs, as in training"
         )
@@ -133,9 +134,10 @@ def observe(graph: fx.GraphModule, data: Batches, keep: int, like: Tensor, arity
 
 
 def _count(name: str, histograms: dict[str, Histogram]) -> Callable[[nn.Module, Any, Tensor], None]:
-    def hook(_: nn.Module, __: Any, output: Tensor) -> None:
+    def hook(rectifier: nn.Module, __: Any, output: Tensor) -> None:
         try:
-            histograms.setdefault(name, Histogram(output.shape[1])).update(output)
+            values = output.abs() if rectifier.signed else output  # levels of either sign are alike
+            histograms.setdefault(name, Histogram(output.shape[1])).update(values)
         except CalibrationError as error:
             raise CalibrationError(
                 f"layer '{name}': {error}; check the weights and the scale of the calibration data"

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -48,6 +48,7 @@ class NeuronPolicy:
             every step is the range and bursts go beyond.
         settles: whether it takes spikes back until its tally is right, as ``exact=True`` needs.
         wait: steps before the T that count.
+        signed: makes a neuron that sends as many levels of either sign, where there is one.
         even: whether its tally follows from the mean of its input, whenever that comes.
         starts: whether it has a potential before the first step that may be set.
         coding: what spikes say: "rate", or "change", of a rate that their reader holds.
@@ -69,6 +70,7 @@ class NeuronPolicy:
     message: Literal["range", "level"] = "level"
     settles: bool = False
     wait: int = 0
+    signed: Callable[[int], nn.Module] | None = None
     even: bool = False
     starts: bool = True
     coding: Literal["rate", "change"] = "rate"
@@ -123,8 +125,11 @@ def _st_bif(levels: int = 0) -> NeuronPolicy:
     def count(timesteps: int) -> int:
         return levels or timesteps
 
+    def either(timesteps: int) -> nn.Module:
+        return TallyIF(burst=1, high=float(count(timesteps)), low=-float(count(timesteps)))
+
     name = f"st_bif({levels})" if levels else "st_bif"
-    return NeuronPolicy(name, about, lambda t: STBIF(high=float(count(t))), count, settles=True)
+    return NeuronPolicy(name, about, lambda t: STBIF(high=float(count(t))), count, settles=True, signed=either)
 
 
 def _burst(burst: int = 5) -> NeuronPolicy:
@@ -152,7 +157,11 @@ def _several(bits: int = 4) -> NeuronPolicy:
     def build(timesteps: int) -> nn.Module:
         return TallyIF(burst=most, high=float(most * timesteps))
 
-    return NeuronPolicy(f"multi_threshold({bits})", about, build, lambda t: most * t, most, settles=True)
+    def either(timesteps: int) -> nn.Module:
+        return TallyIF(burst=most, high=float(most * timesteps), low=-float(most * timesteps))
+
+    name = f"multi_threshold({bits})"
+    return NeuronPolicy(name, about, build, lambda t: most * t, most, settles=True, signed=either)
 
 
 def _parallel() -> NeuronPolicy:
@@ -185,6 +194,7 @@ def _differential(rungs: int = 4) -> NeuronPolicy:
         most,
         starts=False,
         coding="change",
+        signed=lambda t: DifferentialIF(rungs=rungs, signed=True),
     )
 
 
@@ -200,6 +210,24 @@ _POLICIES: dict[str, Callable[..., NeuronPolicy]] = {
     "cos": _cos,
     "differential": _differential,
 }
+
+
+def signed_policy(policy: NeuronPolicy | None) -> NeuronPolicy:
+    """The policy for places where both signs are sent: the given one if it can, else ``"multi_threshold(4)"``.
+
+    Args:
+        policy: That of the ReLUs, or None if nobody chose one.
+
+    Example:
+        >>> from spikesim.converters.policies import neuron_policy, signed_policy
+        >>> signed_policy(neuron_policy("st_bif(8)")).name, signed_policy(neuron_policy("burst")).name
+        ('signed st_bif(8)', 'signed multi_threshold(4)')
+    """
+    chosen = policy if policy is not None and policy.signed is not None else _several()
+    make: Any = chosen.signed
+    return replace(chosen, name=f"signed {chosen.name}", build=make)
+
+
 _LARGEST = {"multi_threshold": 10, "differential": 10}
 POLICIES = tuple(_POLICIES)
 """Names of the policies."""

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.activations import Activations
-from spikesim.converters.allowed import Kept
 from spikesim.converters.differential import ChangeOf, RateOf
-from spikesim.converters.flow import quantised_rate
+from spikesim.converters.flow import even_rate
 from spikesim.converters.inputs import Inputs, every_step
 from spikesim.converters.lazy import Lazy, collected, compact, unfolded, values_of
 from spikesim.converters.linear import LINEAR
@@ -25,7 +24,6 @@ from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
 from spikesim.converters.outputs import outputs_of
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.running import Difference, RunningSum
-from spikesim.converters.telescoping import TIMED
 from spikesim.dynamics import Neuron
 from spikesim.neurons import DifferentialIF
 
@@ -143,7 +141,7 @@ class Prefix(fx.Interpreter):
             if shift is not None:
                 rows = rows + along_channels(shift.to(rows), rows[0])
             if self.task.even:
-                return quantised_rate(rows, self.task.timesteps, self.task.most)
+                return even_rate(neuron, rows, self.task.timesteps, self.task.most)
             if isinstance(neuron, DifferentialIF):
                 # The graph still tells rates: take them apart before the neuron, put them together behind it.
                 told: Tensor = self._rates(neuron(self._changes(rows)))
@@ -230,10 +228,9 @@ def hosts_at(graph: nn.Module, source: fx.Node) -> list[fx.Node]:
     module = graph.get_submodule(str(source.target))
     if isinstance(module, LINEAR):
         return [source]
-    if isinstance(module, (Kept, *TIMED)):
-        return []
     inner = source.all_input_nodes[0]
     before, after = inner.meta["shape"], source.meta["shape"]
-    same_channels = before[0] == after[0] and len(before) + len(after) == 3
+    reshapes = isinstance(module, (nn.Flatten, nn.Unflatten))
+    same_channels = reshapes and before[0] == after[0] and len(before) + len(after) == 3
     through = isinstance(module, (*ALL_MAX, *ALL_MEAN, RunningSum, Difference)) or same_channels
     return hosts_at(graph, inner) if through else []

@@ -14,7 +14,7 @@ from spikesim.converters.audit import Audit, audited
 from spikesim.converters.data import Batches, Digest, inputs_of
 from spikesim.converters.entrance import unwrapped
 from spikesim.converters.folding import folding_error
-from spikesim.converters.inputs import Inputs, count, each, first
+from spikesim.converters.inputs import Inputs, as_given, count, first, tensors_of
 from spikesim.converters.observe import Observation, check_weights, observe
 from spikesim.converters.signature import arity
 from spikesim.errors import CalibrationError, ConversionError
@@ -31,7 +31,7 @@ class Prepared:
         name: Class name of the model.
         ann: Canonical graph.
         example: One sample ``[1, ...]``.
-        like: Gives dtype and device.
+        like: Gives dtype and device of inputs: those of the weights, or int64 for numbers of tokens.
         seen: Histograms and kept samples.
         audit: Verdict on each operation.
         folding_error: Largest difference between the model and its canonical form, relative.
@@ -78,9 +78,8 @@ def prepare(model: nn.Module, calibration: Batches, samples: int = 256, allow_an
     """
     model = unwrapped(model)
     check_weights(model)
-    like = _like(model)
     takes = arity(model)
-    example, data = _first(calibration, like, takes)
+    example, data, like = _first(calibration, model, takes)
     found, canonical = audited(model, example, allow_analog)
     if canonical is None or not found.convertible:
         raise ConversionError(found.refusal())
@@ -101,12 +100,15 @@ def _like(model: nn.Module) -> Tensor:
     return weight.detach().new_empty(0)
 
 
-def _first(calibration: Batches, like: Tensor, takes: int) -> tuple[Inputs, Iterator[Inputs]]:
-    """The first sample, and an iterator that still gives everything."""
-    batches = inputs_of(calibration, takes)
+def _first(calibration: Batches, model: nn.Module, takes: int) -> tuple[Inputs, Iterator[Inputs], Tensor]:
+    """The first sample, an iterator that still gives everything, and what inputs are like."""
+    like, batches = _like(model), inputs_of(calibration, takes)
+    looks_up = any(isinstance(module, nn.Embedding) for module in model.modules())
     for batch in batches:
         if count(batch):
-            return each(lambda t: t[:1].to(like), batch), itertools.chain([batch], batches)
+            if looks_up and any(t.dtype in (torch.int32, torch.int64) for t in tensors_of(batch)):
+                like = like.long()
+            return as_given(first(batch, 1), like), itertools.chain([batch], batches), like
     raise CalibrationError("the calibration data hold no sample: give some tens of typical inputs, no labels")
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spikesim.converters.flow import measured_means
 from spikesim.converters.inputs import tensors_of
+from spikesim.converters.movements import TokenEmbedding
 from spikesim.errors import CheckpointError
 from spikesim.nn import Network
 
@@ -86,15 +87,31 @@ def make_probe(network: Network, shapes: Sequence[tuple[int, ...]], timesteps: i
     """
     generator = torch.Generator().manual_seed(0)
     noise = [torch.randn(_SAMPLES, *shape, generator=generator) for shape in shapes]
+    tokens = _tokens(network)
+    for place, size in tokens.items():
+        noise[place] = torch.randint(size, noise[place].shape, generator=generator).float()
     double = _double(network)
     best = _answer(double, noise, timesteps)[0]
     for scale in _SCALES:
         if bool((best.spikes > 0).all()):
             break
-        found = _answer(double, [x * scale for x in noise], timesteps)[0]
+        found = _answer(double, [x if k in tokens else x * scale for k, x in enumerate(noise)], timesteps)[0]
         if int((found.spikes > 0).sum()) > int((best.spikes > 0).sum()):
             best = found
     return best
+
+
+def _tokens(network: Network) -> dict[int, int]:
+    """How many rows the table has in which an input is looked up, by the place of the input."""
+    graph: Any = network.module
+    inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
+    found = {}
+    for place, node in enumerate(inputs):
+        readers = [graph.get_submodule(str(user.target)) for user in node.users if user.op == "call_module"]
+        sizes = [len(reader.weight) for reader in readers if isinstance(reader, TokenEmbedding)]
+        if sizes:
+            found[place] = min(sizes)
+    return found
 
 
 def check_probe(network: Network, probe: Probe, timesteps: int) -> None:

@@ -9,10 +9,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import fx, nn
 
-from spikesim.converters.allowed import Kept
+from spikesim.converters.analog import ANALOG, Kept
 from spikesim.converters.differential import ChangeOf, RateOf
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
+from spikesim.converters.movements import MOVES
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.rules_resize import RESIZES
 from spikesim.converters.running import Difference, RunningSum
@@ -21,7 +22,7 @@ from spikesim.converters.telescoping import TIMED
 from spikesim.errors import ConversionError
 
 _OVER_TIME = (RunningSum, Difference, TimedBias, *TIMED, ChangeOf, RateOf)
-_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, *_OVER_TIME)
+_LINEAR = (*LINEAR, *ALL_MEAN, nn.Flatten, nn.Unflatten, *RESIZES, *MOVES, *_OVER_TIME)
 
 
 class Proof(BaseModel):
@@ -31,7 +32,8 @@ class Proof(BaseModel):
         spiking_layers: Neuron layers, each of the spike type that its report names.
         linear: Linear nodes by kind: layers, mean pools, reshapes, sums, concatenations, sums over time.
         max_pools: Names of max-pools; they compare currents and are no activation function.
-        analog_nonlinearities: Operations that ``allow_analog`` names; with any other the proof fails. Max-pools,
+        analog_nonlinearities: What stays analog, on running means: the functions of transformers (norms, softmax,
+            GELU, products of activations) and what ``allow_analog`` names; with any other the proof fails. Max-pools,
             which are not linear either, are listed above.
 
     Example:
@@ -58,8 +60,8 @@ def prove(graph: fx.GraphModule) -> Proof:
         The counts.
 
     Raises:
-        ConversionError: A node is neither linear, nor a max-pool of currents, nor a neuron of a policy; or there is no
-            neuron at all.
+        ConversionError: A node is neither linear, nor a max-pool of currents, nor one of the functions that may stay
+            analog, nor a neuron of a policy; or there is no neuron at all.
 
     Example:
         >>> import torch
@@ -81,8 +83,8 @@ def prove(graph: fx.GraphModule) -> Proof:
             neurons += 1
         elif isinstance(module, ALL_MAX):
             pools.append(node.name)
-        elif isinstance(module, Kept):
-            kept.append(f"{node.name} ({module.label})")
+        elif isinstance(module, ANALOG):
+            kept.append(f"{node.name} ({module.label if isinstance(module, Kept) else type(module).__name__})")
         elif isinstance(module, _LINEAR):
             linear[type(module).__name__] += 1
         elif node.op == "call_function" and node.target in (operator.add, torch.cat):
@@ -92,6 +94,11 @@ def prove(graph: fx.GraphModule) -> Proof:
             others.append(f"'{node.name}' ({kind})")
     if others:
         raise ConversionError(f"analog nonlinearities are left in the converted graph: {', '.join(others)}")
+    if neurons == 0 and kept:
+        raise ConversionError(
+            f"no layer would get spikes, since all that is not linear stays analog: {', '.join(kept)}; leave the "
+            "functions of transformers out of allow_analog, and neurons stand behind them"
+        )
     if neurons == 0:
         raise ConversionError("the model has no ReLU, so that there is nothing to convert: it is linear throughout")
     return Proof(spiking_layers=neurons, linear=dict(linear), max_pools=pools, analog_nonlinearities=kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import Tensor, fx, nn
 
@@ -12,7 +13,9 @@ from spikesim.converters.trained import QCFS
 from spikesim.errors import ConfigError
 
 
-def activation_ranges(ann: fx.GraphModule, seen: Observation, rule: Threshold, granularity: str) -> dict[str, Tensor]:
+def activation_ranges(
+    ann: fx.GraphModule, seen: Observation, rule: Threshold, granularity: str, signed: Threshold | None = None
+) -> dict[str, Tensor]:
     """Ranges by node name, float64 ``[C]`` each, positive.
 
     Args:
@@ -20,6 +23,7 @@ def activation_ranges(ann: fx.GraphModule, seen: Observation, rule: Threshold, g
         seen: What was observed of it.
         rule: From a histogram to ranges.
         granularity: "channel" or "layer".
+        signed: The rule where both signs are sent, if it is another one.
 
     Raises:
         ConfigError: The rule gives no usable values; the layer is named.
@@ -46,7 +50,8 @@ def activation_ranges(ann: fx.GraphModule, seen: Observation, rule: Threshold, g
                 continue
             groups = 1 if granularity == "layer" else _channels_to_come(ann, node)
             try:
-                found = rule(histogram.grouped(groups))
+                here = signed if signed is not None and is_signed(ann, node.name) else rule
+                found = here(histogram.grouped(groups))
             except ConfigError as error:
                 raise ConfigError(f"layer '{node.name}': {error}") from error
             cap = cap_of(ann, node.name)
@@ -65,9 +70,27 @@ def cap_of(ann: fx.GraphModule, name: str) -> float | None:
         >>> cap_of(canonicalise(nn.ReLU6(), torch.zeros(1, 2)).graph, "relu6_0")
         6.0
     """
-    rectifier = next(ann.get_submodule(str(n.target)) for n in ann.graph.nodes if n.name == name)
-    cap: float | None = rectifier.cap  # type: ignore[assignment]
+    cap: float | None = _rectifier(ann, name).cap
     return cap
+
+
+def is_signed(ann: fx.GraphModule, name: str) -> bool:
+    """Whether an activation by node name is a place where values of both signs become spikes.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikesim.converters.canonical import canonicalise
+        >>> from spikesim.converters.ranges import is_signed
+        >>> ann = canonicalise(nn.Sequential(nn.GELU(), nn.Linear(2, 2), nn.ReLU()), torch.zeros(1, 2)).graph
+        >>> is_signed(ann, "linear_1_spikes"), is_signed(ann, "relu_2")
+        (True, False)
+    """
+    return bool(_rectifier(ann, name).signed)
+
+
+def _rectifier(ann: fx.GraphModule, name: str) -> Any:
+    return next(ann.get_submodule(str(n.target)) for n in ann.graph.nodes if n.name == name)
 
 
 def _channels_to_come(ann: fx.GraphModule, node: fx.Node) -> int:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
 from typing import Literal
 
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from spikesim.converters.calibration import parse_stages
 from spikesim.converters.observe import Observation
-from spikesim.converters.policies import NeuronPolicy, neuron_policy
-from spikesim.converters.ranges import activation_ranges, cap_of
+from spikesim.converters.policies import NeuronPolicy, neuron_policy, signed_policy
+from spikesim.converters.ranges import activation_ranges, cap_of, is_signed
 from spikesim.converters.readouts import Readout, check_readout, parse_readout
+from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.thresholds import Threshold, checked, parse_threshold
 from spikesim.errors import ConfigError, TimestepsError
 
@@ -28,8 +29,10 @@ class Recipe:
     Args:
         timesteps: T.
         policy: What stands for a ReLU.
+        signed: What stands where analog values of both signs become spikes.
         method: Name of the threshold rule.
         rule: The threshold rule.
+        signed_rule: The same for the levels of ``signed``.
         granularity: One threshold per channel or per layer.
         stages: Of the calibration, in order.
         exact: Whether the network runs until nothing moves.
@@ -44,8 +47,10 @@ class Recipe:
 
     timesteps: int
     policy: NeuronPolicy
+    signed: NeuronPolicy
     method: str
     rule: Threshold
+    signed_rule: Threshold
     granularity: Granularity
     stages: tuple[str, ...]
     exact: bool
@@ -85,11 +90,24 @@ class Recipe:
                 "calibrate='potential' sets what a neuron holds before its first step, which means nothing to "
                 f"{'an exact network' if exact else repr(policy.name)}: leave it out"
             )
-        read = parse_readout(readout)
+        signed, read = signed_policy(policy if neuron else None), parse_readout(readout)
         check_readout(read, policy, exact)
         method, rule = parse_threshold(threshold, policy.levels(int(timesteps)))
-        rule = partial(checked, rule) if callable(threshold) else rule
-        return cls(int(timesteps), policy, method, rule, granularity, stages, exact, read)
+        _, signed_rule = parse_threshold(threshold, signed.levels(int(timesteps)))
+        if callable(threshold):
+            rule = signed_rule = partial(checked, threshold)
+        return cls(int(timesteps), policy, signed, method, rule, signed_rule, granularity, stages, exact, read)
+
+    def fitted(self, ann: fx.GraphModule) -> Recipe:
+        """The same for one canonical graph: without a ReLU there, ``signed`` is what neurons are.
+
+        Raises:
+            ConfigError: The readout does not go with neurons that the graph needs.
+        """
+        kinds = {module.signed for module in ann.children() if isinstance(module, Rectifier)}
+        if True in kinds:
+            check_readout(self.readout, self.signed, self.exact)
+        return replace(self, policy=self.signed, rule=self.signed_rule) if kinds == {True} else self
 
     @property
     def even(self) -> bool:
@@ -103,8 +121,25 @@ class Recipe:
 
     def ranges(self, ann: fx.GraphModule, seen: Observation) -> dict[str, Tensor]:
         """Ranges of the activations by node name, ``[C]``."""
-        return activation_ranges(ann, seen, self.rule, self.granularity)
+        return activation_ranges(ann, seen, self.rule, self.granularity, self.signed_rule)
 
     def worth(self, ann: fx.GraphModule, ranges: dict[str, Tensor]) -> dict[str, Tensor]:
         """What a spike is worth by node name, ``[C]``."""
-        return {name: self.policy.worth(reach, self.timesteps, cap_of(ann, name)) for name, reach in ranges.items()}
+        return {n: self._at(ann, n).worth(reach, self.timesteps, cap_of(ann, n)) for n, reach in ranges.items()}
+
+    @property
+    def builders(self) -> tuple[Callable[[], nn.Module], Callable[[], nn.Module]]:
+        """What makes a neuron, for a ReLU and for both signs."""
+        return partial(self.policy.build, self.timesteps), partial(self.signed.build, self.timesteps)
+
+    def neurons(self, ann: fx.GraphModule) -> str:
+        """The names of the policies that a canonical graph needs."""
+        names = [n.name for n in ann.graph.nodes if isinstance(_module(ann, n), Rectifier)]
+        return ", ".join(dict.fromkeys(self._at(ann, name).name for name in names)) or self.policy.name
+
+    def _at(self, ann: fx.GraphModule, name: str) -> NeuronPolicy:
+        return self.signed if is_signed(ann, name) else self.policy
+
+
+def _module(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    return graph.get_submodule(str(node.target)) if node.op == "call_module" else None

@@ -1,4 +1,4 @@
-"""The one activation of the canonical form: ReLU, with or without a cap, or a staircase that was trained."""
+"""The one activation of the canonical form: ReLU, with or without a cap, a staircase that was trained, or none."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ class Rectifier(nn.Module):
     Args:
         cap: Largest output, or None.
         trained: An activation with a learnt range, which is what it computes then.
+        signed: Hands both signs on: not an activation but a place where analog values become spikes.
 
     Example:
         >>> import torch
@@ -21,11 +22,14 @@ class Rectifier(nn.Module):
         [0.0, 2.0, 6.0]
     """
 
-    def __init__(self, cap: float | None = None, trained: QCFS | None = None) -> None:
+    def __init__(self, cap: float | None = None, trained: QCFS | None = None, signed: bool = False) -> None:
         super().__init__()
         self.cap = cap
         self.trained = trained
+        self.signed = signed
 
     def forward(self, x: Tensor) -> Tensor:
         """Rectify ``x`` of any shape."""
+        if self.signed:
+            return x
         return x.clamp(0.0, self.cap) if self.trained is None else self.trained(x)

@@ -236,7 +236,8 @@ class ConversionReport(BaseModel):
         kept = self.proof.analog_nonlinearities
         if not kept:
             return "No activation function is left beside the neurons;"
-        return f"ANALOG as asked, and priced as such: {', '.join(kept)}; no other activation function is left;"
+        few = ", ".join(kept[:6]) + (f" and {len(kept) - 6} more" if len(kept) > 6 else "")
+        return f"ANALOG, on running means, and priced as such: {few}; no other activation function is left;"
 
     def advice(self) -> str:
         """The layer that adds most to the error, what kind of error it is, and what to try."""

@@ -7,7 +7,9 @@ import copy
 from torch import fx, nn
 
 from spikesim.converters.binding import bind, call_name, refuse, source
+from spikesim.converters.movements import MeanOver
 from spikesim.converters.rectifier import Rectifier
+from spikesim.converters.rules_views import apart
 from spikesim.converters.trained import QCFS
 from spikesim.converters.verdicts import Verdict
 from spikesim.converters.workbench import Workbench
@@ -154,7 +156,9 @@ def reshape(bench: Workbench, node: fx.Node) -> None:
         >>> audit(nn.Flatten(), torch.zeros(1, 2, 4)).rows[-1].verdict.value
         'exact'
     """
-    before, shape = source(node).meta["shape"], node.meta["shape"]
+    if not apart(node):
+        return refuse(bench, node, "reshape", "a reshape that mixes samples: keep the batch an axis of its own")
+    before, shape = source(node).meta["sizes"], node.meta["sizes"]
     bench.note(node, Verdict.EXACT, "reshape")
     if before == shape:
         return bench.remove(node)
@@ -164,7 +168,7 @@ def reshape(bench: Workbench, node: fx.Node) -> None:
 
 
 def mean(bench: Workbench, node: fx.Node) -> None:
-    """x.mean((2, 3)): global average pooling.
+    """x.mean((2, 3)): global average pooling; x.mean(1) over tokens, or over any axes but the batch.
 
     Example:
         >>> import torch
@@ -177,12 +181,16 @@ def mean(bench: Workbench, node: fx.Node) -> None:
         >>> audit(Net(), torch.zeros(1, 3, 4, 4)).rows[-1].verdict.value
         'exact'
     """
-    axes = len(source(node).meta["shape"])
+    axes, batch = len(source(node).meta["sizes"]), source(node).meta["batch"]
     given = bind(node, "dim", "keepdim")
     dim = given.get("dim", given.get("axis"))
     dims = {d % (axes + 1) for d in ([dim] if isinstance(dim, int) else dim or [])}
-    if axes < 2 or dims != set(range(2, axes + 1)):
-        return refuse(bench, node, "mean", "a mean over other axes than all spatial ones: use average pooling")
+    if batch in dims or not dims:
+        return refuse(bench, node, "mean", "a mean over the samples, or over everything: give the axes to average")
+    if batch or axes < 2 or dims != set(range(2, axes + 1)):
+        bench.note(node, Verdict.EXACT, "mean over axes of a sample")
+        bench.become(node, MeanOver(sorted(d - (batch < d) for d in dims), bool(given.get("keepdim"))))
+        return None
     bench.note(node, Verdict.EXACT, "global average pooling")
     bench.become(node, _MEANS[axes - 1](1), *([] if given.get("keepdim") else [nn.Flatten(1)]))
     return None

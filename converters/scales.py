@@ -7,7 +7,8 @@ takes any unit and gives the one its reader wants,
 .. math:: \hat W_{oi} = W_{oi}\, u_i / u_o, \qquad \hat b_o = b_o / u_o,
 
 pools, reshapes and concatenations hand units on, and where two branches of a sum differ, the one that is no
-linear layer gets a 1x1 depthwise weight (Diehl 2015; Rueckauer et al., Front. Neurosci. 2017).
+linear layer gets a 1x1 depthwise weight (Diehl 2015; Rueckauer et al., Front. Neurosci. 2017). Functions that stay
+analog, and constants, need values in the ANN's scale.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from spikesim.converters.allowed import Kept, telescope
+from spikesim.converters.analog import ANALOG
 from spikesim.converters.inputs import Inputs, tensors_of
 from spikesim.converters.linear import LINEAR, diagonal, out_channels, rescale
 from spikesim.converters.maxpool import run_max_pools
+from spikesim.converters.movements import LINEAR_MOVES, MOVES
 from spikesim.converters.policies import half_threshold_if
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.workbench import Workbench
@@ -33,6 +35,7 @@ def fold_scales(
     example: Inputs,
     theta: dict[str, Tensor],
     build: Callable[[], nn.Module] = half_threshold_if,
+    build_signed: Callable[[], nn.Module] | None = None,
 ) -> fx.GraphModule:
     """Replace every Rectifier by a neuron with threshold 1, on a copy.
 
@@ -41,6 +44,7 @@ def fold_scales(
         example: An input, ``[N, ...]``.
         theta: What a spike is worth in the ANN's scale, by node name, ``[C]`` each, positive.
         build: Makes a neuron whose threshold is 1.
+        build_signed: The same where both signs are sent; None where that happens nowhere.
 
     Returns:
         The spiking graph.
@@ -64,7 +68,8 @@ def fold_scales(
     for node in list(bench.graph.nodes):
         module = bench.module(node)
         sources = list(node.all_input_nodes)
-        if node.op == "output" or isinstance(module, Kept):  # what is no current of a neuron has the ANN's scale
+        no_current = node.op == "output" or isinstance(module, (*ANALOG, *MOVES))
+        if no_current and not _hands_on(module, units[sources[0]]):  # it has the ANN's scale
             for source in sources:
                 _convert(bench, node, source, units[source], torch.ones_like(units[source]), like)
             units[node] = torch.ones((node.meta["shape"] or (1,))[0], dtype=torch.float64)
@@ -78,10 +83,11 @@ def fold_scales(
             rescale(module, units[sources[0]], 1.0 / units[node])
     bench.measure()
     for node in bench.graph.nodes:
-        if isinstance(bench.module(node), Rectifier):
-            bench.root.add_module(str(node.target), build())
+        rectifier = bench.module(node)
+        if isinstance(rectifier, Rectifier):
+            make = build_signed if rectifier.signed and build_signed is not None else build
+            bench.root.add_module(str(node.target), make())
     run_max_pools(bench)
-    telescope(bench)
     bench.root.to(like.device)
     return bench.finish("SpikingGraph")
 
@@ -104,6 +110,11 @@ def _unit_at_input(
         want = wanted[node]
         return torch.ones_like(first) if want is None else want
     return None
+
+
+def _hands_on(module: nn.Module | None, unit: Tensor) -> bool:
+    """Whether a move keeps the unit: it is one for all channels, wherever they go."""
+    return isinstance(module, LINEAR_MOVES) and bool((unit == unit[0]).all())
 
 
 def _convert(bench: Workbench, node: fx.Node, source: fx.Node, unit: Tensor, target: Tensor, like: Tensor) -> None:
@@ -132,6 +143,8 @@ def _unit_of(
         return torch.cat([units[s] for s in node.args[0]])  # type: ignore[union-attr, index]
     source = node.all_input_nodes[0]
     unit = units[source]
+    if isinstance(module, LINEAR_MOVES):
+        return unit[:1].expand(node.meta["shape"][0])
     if isinstance(module, nn.Flatten):
         return unit.repeat_interleave(_features(source) // len(unit))
     if isinstance(module, nn.Unflatten):
@@ -169,9 +182,9 @@ def _demand(
     theta: dict[str, Tensor],
 ) -> Tensor | None:
     module, channels = bench.module(user), node.meta["shape"][0]
-    if isinstance(module, LINEAR):
+    if isinstance(module, (*LINEAR, *MOVES)):
         return None
-    if user.op == "output" or isinstance(module, Kept):
+    if user.op == "output" or isinstance(module, ANALOG):
         return torch.ones(channels, dtype=torch.float64)
     if isinstance(module, Rectifier):
         return theta[user.name].double()

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from spikesim.converters.allowed import end_after
 from spikesim.converters.inputs import Inputs, each, joined
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.policies import CONVERTED
@@ -80,7 +79,6 @@ def time_biases(graph: fx.GraphModule, example: Inputs, timesteps: int) -> fx.Gr
         if isinstance(layer, LINEAR) and layer.bias is not None:
             bias, layer.bias = layer.bias.detach().clone(), None
             bench.after(node, TimedBias(bias, timesteps), f"{node.name}_bias")
-    end_after(bench, timesteps)
     return bench.finish("SpikingGraph")
 
 

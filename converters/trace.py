@@ -111,6 +111,16 @@ class _Tracer(fx.Tracer):
         known = self.ask(obj.node, bool)
         return super().to_bool(obj) if known is None else bool(known)
 
+    def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **named: Any) -> Any:
+        """Record an operation; a size that does not depend on the batch is a number, to index with."""
+        proxy = super().create_proxy(kind, target, args, kwargs, *rest, **named)
+        if kind == "call_function" or target == "size":
+            known = self.ask(proxy.node, lambda value: value if type(value) is int else None)
+            if known is not None:
+                proxy.node.graph.erase_node(proxy.node)
+                return known
+        return proxy
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Torch's own modules, and activations that were trained to be converted."""
         return isinstance(m, (QCFS, *self._leaves)) or super().is_leaf_module(m, module_qualified_name)

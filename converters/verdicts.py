@@ -41,22 +41,19 @@ class Finding:
 
 
 _RELU = "an IF neuron can only stand for ReLU: replace it with nn.ReLU (or ReLU6) and fine-tune for a few epochs"
-_TRANSFORMER = "transformer operations are not available: convert the convolutional or fully connected part alone"
-_NORM = "it normalises by statistics of its input at inference: train with BatchNorm, which folds into weights"
+_TRANSFORMER = "write it as its parts: nn.LayerNorm, nn.MultiheadAttention or @, nn.Linear, GELU or ReLU convert"
+_NORM = "it normalises by its input's own statistics: train with BatchNorm, which folds into weights, or LayerNorm"
 _RECURRENT = "recurrent layers keep analog state: convert the feed-forward part, or train a spiking network"
-_SOFTMAX = "leave a final softmax out (the largest output is the same); elsewhere it cannot be expressed by spikes"
+_SOFTMAX = "leave a final one out (the largest output is the same), or use softmax"
 
 _BY_REMEDY = {
-    _RELU: "gelu leakyrelu silu elu celu selu prelu rrelu hardswish hardsigmoid mish softplus softsign sigmoid tanh "
+    _RELU: "leakyrelu elu celu selu prelu rrelu hardswish hardsigmoid mish softplus softsign sigmoid tanh "
     "logsigmoid glu tanhshrink hardshrink softshrink threshold hardtanh clamp clampmin abs exp sqrt pow square",
-    _SOFTMAX: "softmax logsoftmax softmax2d softmin",
-    _NORM: "layernorm groupnorm instancenorm instancenorm1d instancenorm2d instancenorm3d rmsnorm "
-    "localresponsenorm normalize",
-    _TRANSFORMER: "multiheadattention scaleddotproductattention transformer transformerencoder embedding "
-    "transformerencoderlayer transformerdecoder transformerdecoderlayer bmm matmul einsum",
+    _SOFTMAX: "logsoftmax softmax2d softmin",
+    _NORM: "groupnorm instancenorm instancenorm1d instancenorm2d instancenorm3d localresponsenorm normalize",
+    _TRANSFORMER: "transformer transformerencoder transformerencoderlayer transformerdecoder transformerdecoderlayer "
+    "einsum baddbmm multiheadattentionforward",
     _RECURRENT: "lstm gru rnn lstmcell grucell rnncell",
-    "channels must stay on axis 1 and stay whole: write the network channels first, without slicing": "permute "
-    "transpose swapaxes movedim t chunk split unbind getitem select",
     "indices of a max-pool cannot follow spikes: unpool with nn.ConvTranspose": "maxpool1dwithindices "
     "maxpool2dwithindices maxpool3dwithindices",
     "pad with zeros, or use the padding argument of the next convolution": "reflectionpad1d reflectionpad2d "
@@ -77,7 +74,7 @@ def hint(name: str) -> str:
 
     Example:
         >>> from spikesim.converters.verdicts import hint
-        >>> hint("GELU") == hint("gelu_") and "nn.ReLU" in hint("GELU")
+        >>> hint("ELU") == hint("elu_") and "nn.ReLU" in hint("ELU")
         True
     """
     key = name.lower().replace("_", "")

@@ -6,12 +6,17 @@ from torch import fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from spikesim.converters import rules_attention as attention
+from spikesim.converters import rules_functions as functions
 from spikesim.converters import rules_joins as joins
 from spikesim.converters import rules_layers as layers
 from spikesim.converters import rules_resize as resize
+from spikesim.converters import rules_tokens as tokens
 from spikesim.converters import rules_units as units
+from spikesim.converters import rules_views as views
 from spikesim.converters.binding import Rule, call_name, is_torchs_own
 from spikesim.converters.linear import LINEAR
+from spikesim.converters.rules_concat import concat
 from spikesim.converters.trained import QCFS
 from spikesim.converters.workbench import Workbench
 
@@ -22,7 +27,7 @@ ADAPTIVE_MEAN_POOLS = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAv
 PADS = (nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d, nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d)
 
 MODULES: tuple[tuple[tuple[type[nn.Module], ...], Rule], ...] = (
-    (LINEAR, layers.linear),
+    (LINEAR, tokens.linear),
     ((_BatchNorm,), layers.norm),
     ((nn.ReLU, nn.Hardtanh, QCFS), units.rectify),
     ((*MAX_POOLS, *ADAPTIVE_MAX_POOLS, *MEAN_POOLS, *ADAPTIVE_MEAN_POOLS), units.pool),
@@ -30,14 +35,19 @@ MODULES: tuple[tuple[tuple[type[nn.Module], ...], Rule], ...] = (
     ((nn.Identity, _DropoutNd), units.drop),
     ((nn.Upsample,), resize.upsample),
     (PADS, resize.pad),
+    ((nn.LayerNorm, nn.RMSNorm), functions.norm),
+    ((nn.GELU, nn.SiLU), functions.pointwise),
+    ((nn.Softmax,), functions.softmax),
+    ((nn.MultiheadAttention,), attention.multihead),
+    ((nn.Embedding,), tokens.embedding),
 )
 _POOLS = [f"{a}{k}_pool{d}d" for a in ("", "adaptive_") for k in ("max", "avg") for d in "123"]
 CALLS: dict[str, Rule] = {
     **dict.fromkeys(["relu", "relu6", "hardtanh", "clamp", "clamp_min", "clip"], units.rectify),
     **dict.fromkeys(["flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten"], units.reshape),
-    **dict.fromkeys(["add", "iadd", "sub", "isub", "mul", "imul", "div", "truediv", "itruediv"], joins.arithmetic),
-    **dict.fromkeys(["cat", "concat", "concatenate"], joins.concat),
-    **dict.fromkeys(["linear", *(f"conv{d}d" for d in "123")], layers.functional_linear),
+    **dict.fromkeys(["add", "iadd", "sub", "isub", "mul", "imul", "div", "truediv", "itruediv"], tokens.arithmetic),
+    **dict.fromkeys(["cat", "concat", "concatenate"], concat),
+    **dict.fromkeys(["linear", *(f"conv{d}d" for d in "123")], tokens.functional_linear),
     **dict.fromkeys([f"conv_transpose{d}d" for d in "123"], layers.functional_linear),
     **dict.fromkeys(_POOLS, units.functional_pool),
     **dict.fromkeys(["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"], units.drop),
@@ -48,7 +58,28 @@ CALLS: dict[str, Rule] = {
     "pad": resize.pad,
     "mean": units.mean,
     "batch_norm": layers.functional_norm,
+    **dict.fromkeys(
+        ["permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "adjoint"], views.view
+    ),
+    **dict.fromkeys(["select", "narrow", "getitem", "expand", "expand_as"], views.view),
+    **dict.fromkeys(views.PARTS, views.parts),
+    "getattr": views.attribute_of,
+    **dict.fromkeys(["layer_norm", "rms_norm"], functions.norm),
+    **dict.fromkeys(["gelu", "silu"], functions.pointwise),
+    "softmax": functions.softmax,
+    **dict.fromkeys(["matmul", "bmm"], attention.matmul),
+    "scaled_dot_product_attention": attention.attention,
+    "masked_fill": tokens.fill,
+    "embedding": tokens.embedding,
 }
+ANY_AXIS = frozenset({
+    *(views.view, views.parts, views.attribute_of, units.reshape, concat),
+    *(tokens.linear, tokens.functional_linear, tokens.arithmetic, tokens.fill, tokens.embedding),
+    *(functions.norm, functions.pointwise, functions.softmax),
+    *(attention.matmul, attention.attention, attention.multihead, units.drop, units.copy_of),
+    *(units.rectify, units.mean),
+})  # fmt: skip
+"""Rules that also take samples on another axis than the first, or give several tensors."""
 
 
 def rule_for(bench: Workbench, node: fx.Node) -> Rule | None:
@@ -60,7 +91,7 @@ def rule_for(bench: Workbench, node: fx.Node) -> Rule | None:
         >>> from spikesim.converters.trace import trace
         >>> from spikesim.converters.vocabulary import rule_for
         >>> from spikesim.converters.workbench import Workbench
-        >>> bench = Workbench(trace(nn.Sequential(nn.ReLU(), nn.GELU())), torch.zeros(1, 3))
+        >>> bench = Workbench(trace(nn.Sequential(nn.ReLU(), nn.ELU())), torch.zeros(1, 3))
         >>> [getattr(rule_for(bench, n), "__name__", None) for n in bench.graph.nodes if n.op == "call_module"]
         ['rectify', None]
     """

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.bias import bias_host
+from spikesim.converters.flow import tally_range
 from spikesim.converters.lazy import Lazy
 from spikesim.converters.linear import add_bias, out_channels
 from spikesim.converters.outputs import outputs_of
@@ -87,7 +88,7 @@ class _Weights(Prefix):
         worth = along_channels(task.worth[n.name].to(wanted), wanted)
 
         def loss(got: Tensor, asked: Tensor) -> Tensor:
-            tally = floor_through(task.timesteps * got + 0.5).clamp(0.0, task.most)
+            tally = floor_through(task.timesteps * got + 0.5).clamp(*tally_range(neuron, task.most))
             return (worth * (tally / task.timesteps - asked)).square().mean()
 
         self._refit(n.name, n.all_input_nodes[0], wanted, loss)

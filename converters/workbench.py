@@ -18,9 +18,10 @@ class Workbench:
     """A traced copy that rewrites may change.
 
     Each node carries ``meta["origin"]`` (name of the operation in the traced model), ``meta["shape"]`` (shape of
-    one sample, None where the first axis is not the batch), ``meta["dtype"]``, ``meta["constant"]`` (the tensor,
-    where it does not depend on the input), ``meta["plain"]`` (no tensor) and ``meta["value"]`` (its value, if batch
-    does not matter).
+    one sample, None where the first axis is not the batch), ``meta["batch"]`` and ``meta["sizes"]`` (which axis the
+    batch is, and the shape of one sample without it), ``meta["rows"]`` (one row of a tensor that is the same for every
+    sample), ``meta["dtype"]``, ``meta["constant"]`` (the tensor, where it does not depend on the input),
+    ``meta["plain"]`` (no tensor) and ``meta["value"]`` (its value, if batch does not matter).
 
     Args:
         traced: Graph over copied weights.
@@ -51,13 +52,20 @@ class Workbench:
             few.run(self._few)
             more.run(self._more)
         for node in self.graph.nodes:
-            one, two = few.results.get(node), more.results.get(node)
+            one: Any = few.results.get(node)
+            two: Any = more.results.get(node)
             fixed = node.op == "get_attr" or (
                 node.op.startswith("call_") and all(k.meta["constant"] is not None for k in node.all_input_nodes)
             )
             tensors = isinstance(one, torch.Tensor) and isinstance(two, torch.Tensor)
+            batch, sizes = _layout(one, two) if tensors else (None, None)
+            still = not fixed and tensors and node.op.startswith("call_")
+            still = still and all(map(_knows_shapes, node.all_input_nodes))
+            fixed |= still and batch is None and bool(torch.equal(one, two))
             node.meta["constant"] = one if fixed and tensors else None
-            node.meta["shape"] = _per_sample(one, two) if tensors and not fixed else None
+            node.meta["shape"] = sizes if batch == 0 and not fixed else None
+            node.meta["batch"], node.meta["sizes"] = (None, None) if fixed else (batch, sizes)
+            node.meta["rows"] = _one_row(one, batch) if still and batch is not None else None
             node.meta["dtype"] = one.dtype if isinstance(one, torch.Tensor) else None
             node.meta["plain"] = _is_plain(one)
             node.meta["value"] = one if _is_plain(one) and one == two else None
@@ -72,11 +80,6 @@ class Workbench:
         if origin in self.findings and self.findings[origin].verdict is Verdict.UNSUPPORTED:
             return
         self.findings[origin] = Finding(verdict, detail)
-
-    def is_analog(self, node: fx.Node) -> bool:
-        """Whether an operation stays analog as the user asked."""
-        found = self.findings.get(node.meta["origin"])
-        return node.op == "call_module" and found is not None and found.verdict is Verdict.ANALOG
 
     def become(self, node: fx.Node, *modules: nn.Module) -> fx.Node:
         """Make ``node`` call the first of ``modules`` on its first input, and the others after it."""
@@ -106,6 +109,12 @@ class Workbench:
         self.root.add_module(str(new.target), module)
         return new
 
+    def meeting(self, sources: list[fx.Node], module: nn.Module, name: str, before: fx.Node) -> fx.Node:
+        """Insert a module that reads several nodes just before the node ``before``; nobody reads it yet."""
+        new = self.between(sources[0], module, name, before)
+        new.args = tuple(sources)
+        return new
+
     def remove(self, node: fx.Node) -> None:
         """Take out a node that hands its input through."""
         node.replace_all_uses_with(node.args[0])  # type: ignore[arg-type]
@@ -129,11 +138,25 @@ class Workbench:
         return graph.eval()
 
 
-def _per_sample(few: Any, more: Any) -> tuple[int, ...] | None:
-    """The shape of one sample, or None where the first axis does not follow the batch of 2 and 3."""
-    if few.dim() == 0 or (few.shape[0], more.shape[0]) != (2, 3) or few.shape[1:] != more.shape[1:]:
-        return None
-    return tuple(few.shape[1:])
+def _layout(few: torch.Tensor, more: torch.Tensor) -> tuple[int | None, tuple[int, ...] | None]:
+    """Which axis follows the batch of 2 and 3, and the shape without it; None where there is not exactly one."""
+    if few.dim() != more.dim():
+        return None, None
+    differ = [axis for axis in range(few.dim()) if few.shape[axis] != more.shape[axis]]
+    if len(differ) != 1 or (few.shape[differ[0]], more.shape[differ[0]]) != (2, 3):
+        return None, None
+    return differ[0], tuple(size for axis, size in enumerate(few.shape) if axis != differ[0])
+
+
+def _knows_shapes(node: fx.Node) -> bool:
+    """Whether a node follows from stored tensors and sizes alone."""
+    return bool(node.meta["plain"]) or node.meta["constant"] is not None or node.meta["rows"] is not None
+
+
+def _one_row(value: torch.Tensor, batch: int) -> torch.Tensor | None:
+    """The row of a tensor whose rows along an axis are all equal, else None."""
+    row = value.narrow(batch, 0, 1)
+    return row if bool(torch.equal(value, row.expand_as(value))) else None
 
 
 def _is_plain(value: Any) -> bool:

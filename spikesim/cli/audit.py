@@ -30,11 +30,12 @@ def audit(
     """
     from rich.console import Console
 
-    from spikesim.cli.model import check_takes, example_input, load_model
+    from spikesim.cli.model import check_takes, example_input, fitting, load_model
     from spikesim.converters import audit as audit_model
     from spikesim.viz import write_text
 
-    ann, x = load_model(model, weights, settings), example_input(input_shape, calibration)
+    ann = load_model(model, weights, settings)
+    x = fitting(ann, example_input(input_shape, calibration))
     check_takes(ann, x, str(calibration or "--input-shape"))
     report = audit_model(ann, x, allow_analog=allow_analog or ())
     Console().print(report)

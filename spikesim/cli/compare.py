@@ -44,7 +44,7 @@ def compare(
 
     from spikesim.cli.arrays import read_arrays
     from spikesim.cli.convert import check_place, labelled
-    from spikesim.cli.model import check_takes, load_model
+    from spikesim.cli.model import check_takes, fitting, load_model
     from spikesim.cli.watching import watching
     from spikesim.converters import compare as compare_methods
     from spikesim.converters.recipes import METHODS
@@ -52,15 +52,15 @@ def compare(
     for path in output or []:
         check_place(path, (".csv", ".json", ".png", ".svg", ".pdf"))
     ann = load_model(model, weights, settings)
-    inputs, data = read_arrays(calibration), labelled(evaluate)
-    check_takes(ann, inputs.x, str(calibration))
+    inputs, data = fitting(ann, read_arrays(calibration).x), labelled(evaluate, ann)
+    check_takes(ann, inputs, str(calibration))
     check_takes(ann, data[0], str(evaluate))
     steps, chosen = timesteps or [1, 2, 4, 8], method or list(METHODS)
     with watching() as bars:
         moved = bars.steps(len(steps) * len(chosen), "comparing")
         found = compare_methods(
             ann,
-            inputs.x,
+            inputs,
             data,
             timesteps=steps,
             methods=chosen,

@@ -11,6 +11,8 @@ from spikesim.cli.model import AllowAnalog, JsonPath, ModelName, Settings, Weigh
 from spikesim.errors import ConfigError
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from spikesim.converters import ConversionReport
 
 PROFILE = "horowitz45-fp32"
@@ -81,7 +83,7 @@ def convert(
     from rich.console import Console
 
     from spikesim.cli.arrays import read_arrays
-    from spikesim.cli.model import check_takes, load_model
+    from spikesim.cli.model import check_takes, fitting, load_model
     from spikesim.cli.watching import watching
     from spikesim.converters import convert as convert_model
     from spikesim.converters import early_exit, measure_early
@@ -94,15 +96,15 @@ def convert(
     for written in (plot, json_path):
         check_place(written, (".png", ".svg", ".pdf") if written is plot else (".json",))
     ann = load_model(model, weights, settings)
-    inputs = read_arrays(calibration)
-    check_takes(ann, inputs.x, str(calibration))
-    data = None if evaluate is None else labelled(evaluate)
+    inputs = fitting(ann, read_arrays(calibration).x)
+    check_takes(ann, inputs, str(calibration))
+    data = None if evaluate is None else labelled(evaluate, ann)
     if data is not None:
         check_takes(ann, data[0], str(evaluate))
     with watching() as bars:
         converted = convert_model(
             ann,
-            bars.batches(inputs.x, "calibrating", "thresholds, biases, checks"),
+            bars.batches(inputs, "calibrating", "thresholds, biases, checks"),
             timesteps=timesteps,
             neuron=neuron,
             exact=exact,
@@ -115,7 +117,7 @@ def convert(
             evaluate=None if data is None else bars.pairs(*data, "evaluating"),
             profile=profile,
         )
-        quick = None if agreement is None else early_exit(converted.network, inputs.x, agreement)
+        quick = None if agreement is None else early_exit(converted.network, inputs, agreement)
         stopped = None
         if quick is not None and data is not None:
             stopped = measure_early(quick, bars.pairs(*data, "evaluating early exits"), profile=profile)
@@ -167,11 +169,12 @@ def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
         raise ConfigError(f"{path}: the ending is '{path.suffix}', expected {' or '.join(endings)}")
 
 
-def labelled(path: Path) -> tuple[Any, Any]:
-    """Inputs and labels of a file."""
+def labelled(path: Path, model: nn.Module) -> tuple[Any, Any]:
+    """Inputs for a model and labels of a file."""
     from spikesim.cli.arrays import read_arrays
+    from spikesim.cli.model import fitting
 
     arrays = read_arrays(path)
     if arrays.y is None:
         raise ConfigError(f"{path} holds no labels; --evaluate needs the arrays x and y")
-    return arrays.x, arrays.y
+    return fitting(model, arrays.x), arrays.y

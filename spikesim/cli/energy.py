@@ -76,7 +76,7 @@ def energy(
     Example: spikesim energy conv_snn --weights runs/nmnist/checkpoints/best.ckpt --recordings NMNIST
     """
     from spikesim.cli.energy_inputs import energy_inputs
-    from spikesim.cli.model import check_takes, load_model
+    from spikesim.cli.model import check_takes, fitting, load_model
     from spikesim.energy import Included, energy_report
     from spikesim.energy.formats import FORMATS
     from spikesim.nn import Network
@@ -86,6 +86,7 @@ def energy(
         raise ConfigError(f"--input: given '{kind}', expected analog or events")
     loaded = _of_snntorch(load_model(model, weights, settings))
     x, kind, source = energy_inputs(loaded, calibration, input_shape, recordings, timesteps, samples, kind)
+    x = fitting(loaded, x)
     check_takes(loaded, x, source)
     include = Included(weights=memory, potentials=memory, latency=latency)
     options: dict[str, Any] = {"input": kind, "profile": profile, "source": source, "include": include}

@@ -100,6 +100,13 @@ def parse_shape(shape: str) -> list[int]:
     return sizes
 
 
+def fitting(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Inputs as a model takes them: whole numbers where it looks tokens up, for files are read as fractions."""
+    from torch import nn
+
+    return x.long() if any(isinstance(module, nn.Embedding) for module in model.modules()) else x
+
+
 def takes_steps(model: nn.Module) -> bool:
     """Whether inputs are ``[T, N, ...]``: a network without encoder, unless it is an exact one, which knows its T."""
     from spikesim.converters.settling import SettlingNetwork

@@ -197,6 +197,8 @@ def _layout(network: nn.Module, x: Any, rows: int, mask: torch.Tensor | None) ->
 def cast_integers(network: nn.Module, x: Any) -> Any:
     """Inputs of whole numbers in the dtype of the weights."""
     dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.get_default_dtype())
+    if any(isinstance(m, nn.Embedding) for m in network.modules()):
+        return x  # numbers of tokens stay whole
     return tree_map(lambda t: t.to(dtype) if isinstance(t, torch.Tensor) and not t.is_floating_point() else t, x)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils._pytree import tree_leaves
 
-from spikesim.energy import rules_linear, rules_pointwise, rules_pool, rules_shape
+from spikesim.energy import rules_functions, rules_linear, rules_pointwise, rules_pool, rules_shape
 from spikesim.energy.edges import Edge
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _RULES: dict[str, Rule] = {
     **rules_linear.RULES,
     **rules_pool.RULES,
     **rules_pointwise.RULES,
+    **rules_functions.RULES,
 }
 
 

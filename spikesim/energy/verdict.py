@@ -25,7 +25,7 @@ def verdict(report: EnergyReport) -> str:
         >>> from spikesim.energy.verdict import verdict
         >>> layers = torch.nn.Sequential(torch.nn.Linear(100, 10, bias=False), torch.nn.Softmax(-1))
         >>> print(verdict(energy_report(layers, torch.ones(2, 100), input="analog")))
-        No spikes: 4.600 nJ per inference dense, 4.600 nJ zero-skipping (horowitz45-fp32). Lower bound: 20 operations \
+        No spikes: 4.664 nJ per inference dense, 4.664 nJ zero-skipping (horowitz45-fp32). Lower bound: 20 operations \
 not priced: _softmax.
     """
     profile = report.profile.name

@@ -7,6 +7,7 @@ Example:
 """
 
 from spikesim.models.conv_snn import ConvSNN, conv_snn
+from spikesim.models.decoder import Decoder, decoder
 from spikesim.models.digits_cnn import DigitsCNN, digits_cnn
 from spikesim.models.lookup import BUILT_IN, build, find_factory
 from spikesim.models.mlp import conv_ann, mlp, spiking_mlp
@@ -19,14 +20,18 @@ from spikesim.models.spikformer import spikformer
 from spikesim.models.spiking_vgg import spiking_vgg, vggsnn
 from spikesim.models.unet import unet
 from spikesim.models.vgg import vgg, vgg16
+from spikesim.models.vit import VisionTransformer, vit
 
 __all__ = [
     "BUILT_IN",
     "ConvSNN",
+    "Decoder",
     "DigitsCNN",
+    "VisionTransformer",
     "build",
     "conv_ann",
     "conv_snn",
+    "decoder",
     "digits_cnn",
     "find_factory",
     "mlp",
@@ -47,4 +52,5 @@ __all__ = [
     "vgg",
     "vgg16",
     "vggsnn",
+    "vit",
 ]

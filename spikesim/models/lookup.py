@@ -13,6 +13,7 @@ from torch import nn
 
 from spikesim.errors import ConfigError, SpikesimError
 from spikesim.models.conv_snn import conv_snn
+from spikesim.models.decoder import decoder
 from spikesim.models.digits_cnn import digits_cnn
 from spikesim.models.mlp import conv_ann, mlp, spiking_mlp
 from spikesim.models.mobilenet import mobilenet_v2
@@ -24,12 +25,14 @@ from spikesim.models.spikformer import spikformer
 from spikesim.models.spiking_vgg import spiking_vgg, vggsnn
 from spikesim.models.unet import unet
 from spikesim.models.vgg import vgg
+from spikesim.models.vit import vit
 
 Factory = Callable[..., nn.Module]
 
 BUILT_IN: dict[str, Factory] = {
     "conv_ann": conv_ann,
     "conv_snn": conv_snn,
+    "decoder": decoder,
     "digits_cnn": digits_cnn,
     "mlp": mlp,
     "mobilenet_v2": mobilenet_v2,
@@ -47,6 +50,7 @@ BUILT_IN: dict[str, Factory] = {
     "unet": unet,
     "vgg": vgg,
     "vggsnn": vggsnn,
+    "vit": vit,
 }
 """The networks of this package, by name."""
 

@@ -19,7 +19,7 @@ class DifferentialIF(SpikingNeuron):
         u(t)  = v(t-1) + in(t-1) + x(t) - out(t-1)
         s(t)  = +2^k   for the largest k < rungs with  u(t) >= 3/4 threshold 2^k,
                 -2^k   for the largest k < rungs with -u(t) >= 3/4 threshold 2^k, that leaves the rate at zero
-                       or above: t out(t-1) >= threshold 2^k;  0 if there is none
+                       or above: t out(t-1) >= threshold 2^k, or whatever the rate if signed;  0 if there is none
         v(t)  = u(t) - threshold s(t)
         in(t) = in(t-1) + x(t)/t,    out(t) = out(t-1) + threshold s(t)/t           (t = 1, 2, ...)
 
@@ -30,6 +30,7 @@ class DifferentialIF(SpikingNeuron):
     Args:
         threshold: potential that a spike of 1, the lowest rung, takes; one value, or one per channel.
         rungs: number of thresholds, each twice the one below.
+        signed: let the rate fall below zero, for values of either sign in place of a ReLU of them.
         **flags: see :class:`spikesim.neurons.SpikingNeuron`; the reset is "subtract". Each rung has a surrogate
             gradient, weighted by its height above the rung below.
 
@@ -49,8 +50,8 @@ class DifferentialIF(SpikingNeuron):
     potentials = ("v",)
     resets = ("subtract",)
 
-    def __init__(self, threshold: float | Tensor = 1.0, rungs: int = 4, **flags: Any) -> None:
-        self.rungs = whole("DifferentialIF: rungs", rungs)
+    def __init__(self, threshold: float | Tensor = 1.0, rungs: int = 4, signed: bool = False, **flags: Any) -> None:
+        self.rungs, self.signed = whole("DifferentialIF: rungs", rungs), signed
         self.emits = SpikeType("signed", bits=self.rungs)
         super().__init__(threshold=threshold, **flags)
 
@@ -65,7 +66,8 @@ class DifferentialIF(SpikingNeuron):
             up = up + more * self.fire(u, 0.75 * height)
             # Sums of fractions end a rounding below the rung that they are meant to reach.
             allowed = now * sent > 0.999 * height
-            down = down + more * where(allowed, self.fire(-u, 0.75 * height), 0.0)
+            lower = self.fire(-u, 0.75 * height)
+            down = down + more * (lower if self.signed else where(allowed, lower, 0.0))
         s = up - down
         state = {"v": self.reset(u, s, threshold), "given": given + x / now}
         return s, {**state, "sent": sent + threshold * s / now, "t": now}

@@ -28,15 +28,15 @@ def test_audit_of_a_convertible_network(spikesim, tmp_path, weights):
 
 
 def test_audit_of_another_exits_with_3(spikesim, tmp_path, monkeypatch):
-    (tmp_path / "gelu_net.py").write_text(
-        "from torch import nn\ndef build():\n    return nn.Sequential(nn.Linear(4, 4), nn.GELU(), nn.Linear(4, 2))\n"
+    (tmp_path / "elu_net.py").write_text(
+        "from torch import nn\ndef build():\n    return nn.Sequential(nn.Linear(4, 4), nn.ELU(), nn.Linear(4, 2))\n"
     )
     monkeypatch.chdir(tmp_path)
-    code, out, err = spikesim("audit", "gelu_net:build", "--input-shape", "4")
-    assert code == 3 and "GELU" in out and "cannot be converted" in err
+    code, out, err = spikesim("audit", "elu_net:build", "--input-shape", "4")
+    assert code == 3 and "ELU" in out and "cannot be converted" in err
     np.save(tmp_path / "x.npy", np.ones((4, 4), np.float32))
-    code, out, err = spikesim("convert", "gelu_net:build", "--calibration", "x.npy")
-    assert code == 1 and "GELU" in err and "Traceback" not in err and not out
+    code, out, err = spikesim("convert", "elu_net:build", "--calibration", "x.npy")
+    assert code == 1 and "ELU" in err and "Traceback" not in err and not out
 
 
 def test_convert_writes_network_and_reports(spikesim, tmp_path, weights, images):

@@ -20,7 +20,9 @@ def network(*end):
 @pytest.mark.parametrize("layer,name", [(nn.Softmax(-1), "_softmax"), (nn.Tanh(), "tanh")])
 def test_unpriced_work_makes_a_lower_bound(layer, name):
     report = energy_report(network(layer), torch.rand(5, 64), input="analog")
-    assert report.verdict.startswith("Spiking wins, as far as operations are priced: ")
+    # The sums and products of a softmax have a price, its exponentials have none.
+    wins = "Spiking wins only in part" if name == "_softmax" else "Spiking wins"
+    assert report.verdict.startswith(f"{wins}, as far as operations are priced: ")
     assert report.verdict.endswith(
         f"Lower bounds: operations not priced, 640 of the network and 320 of the ANN: {name}."
     )
