@@ -49,9 +49,9 @@ def lif() -> Callable[[], object]:
 
 
 def conv(channels: int = 32, varying: bool = False) -> Callable[[], object]:
-    """The training step of conv_step.py; with SGD, and a number of time steps that may vary."""
+    """The training step of training.py; with SGD, and a number of time steps that may vary."""
     import torch
-    from conv_step import spikesim_net
+    from training import spikesim_net
 
     net, draw = spikesim_net(channels, 64), random.Random(0)
     optimizer = torch.optim.SGD(net.parameters(), 0.01)

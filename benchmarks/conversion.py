@@ -47,8 +47,13 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 CALIBRATION = 1024  # images, under one draw of noise each; all of the training digits or fewer, none of the test's
 FINETUNED = "signed_if + fine-tuning"
-# Points of accuracy that may be lost against the ANN.
-ASKED = [("mse + bias", 4, 4.0), (FINETUNED, 4, 1.5), ("multi_threshold(4) + bias", 1, 1.0)]
+# What may be lost against the ANN at T, in points, by the best of a family of methods.
+ASKED: dict[str, tuple[list[str], int, float]] = {
+    "binary spikes": (["mse + bias", "scale, bias", "bias, potential", "cos(4) + bias", "parallel + bias"], 4, 4.0),
+    "signed or ST-BIF, no labels": (["signed_if + bias", "signed_if + weights, bias", "exact + weights, bias"], 4, 1.5),
+    "signed, fine-tuned on labels": ([FINETUNED], 4, 1.5),
+    "multi-threshold, n = 4": (["multi_threshold(4) + bias"], 1, 1.0),
+}
 
 
 class Block(nn.Module):
@@ -219,23 +224,35 @@ def main() -> None:
     arguments = parser.parse_args()
     results = Results("conversion", again=True)
     results.content["machine"] = machine()
-    lost: dict[tuple[str, int], list[float]] = {}
+    seeds = []
     for seed in arguments.seeds:
-        found = measure(seed, arguments.timesteps, arguments.methods)
-        results.add(f"seed {seed}", found)
-        for method, t, _ in ASKED:
-            cell = found["methods"].get(method, {}).get(str(t))
-            if cell:
-                lost.setdefault((method, t), []).append(found["ann"] - cell["accuracy"])
-    short = False
+        seeds.append(measure(seed, arguments.timesteps, arguments.methods))
+        results.add(f"seed {seed}", seeds[-1])
+    verdict = lost(seeds)
+    results.add("points lost, mean of the seeds", verdict)
     print("\npoints lost, mean of the seeds")
-    for method, t, most in ASKED:
-        if (method, t) in lost:
-            mean = sum(lost[method, t]) / len(lost[method, t])
-            short |= mean > most
-            print(f"  {method:30s} T={t}: {mean:6.2f} (asked: at most {most}){'  SHORT' if mean > most else ''}")
+    for name, (_, t, most) in ASKED.items():
+        if name in verdict:
+            best, mean = verdict[name]["method"], verdict[name]["mean"]
+            note = "  SHORT" if mean > most else ""
+            print(f"  {name:30s} T={t}: {mean:6.2f} by {best} (asked: at most {most}){note}")
     print(f"written to {results.path}")
-    sys.exit(3 if short else 0)
+    sys.exit(3 if any(verdict[name]["mean"] > most for name, (_, _, most) in ASKED.items() if name in verdict) else 0)
+
+
+def lost(seeds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The best method of every family, by the mean over the seeds."""
+    verdict: dict[str, Any] = {}
+    for name, (methods, t, _) in ASKED.items():
+        losses = {
+            method: [found["ann"] - found["methods"][method][str(t)]["accuracy"] for found in seeds]
+            for method in methods
+            if all(str(t) in found["methods"].get(method, {}) for found in seeds)
+        }
+        if losses:
+            best = min(losses, key=lambda method: sum(losses[method]))
+            verdict[name] = {"method": best, "mean": sum(losses[best]) / len(seeds), "seeds": losses[best]}
+    return verdict
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, fx
 
 from spikesim.converters.inputs import Inputs, tensors_of
@@ -32,7 +33,8 @@ class Activations(fx.Interpreter):
 
     def __init__(self, ann: fx.GraphModule, samples: Inputs) -> None:
         super().__init__(ann)
-        self.dtype = tensors_of(samples)[0].dtype
+        numbers = [*ann.parameters(), *tensors_of(samples)]
+        self.dtype = next((x.dtype for x in numbers if x.is_floating_point()), torch.get_default_dtype())
         self.args_iter = iter(ann.graph.process_inputs(samples))
         self._nodes = iter(ann.graph.nodes)
         self._found: dict[str, Tensor] = {}

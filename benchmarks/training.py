@@ -5,14 +5,15 @@ for DVS128 Gesture of Fang et al. (ICCV 2021) on half its resolution, without dr
 SGD. All contestants start from the same weights, and the spiking ones must give the same loss. The same network with
 ReLU in place of every LIF is what an ordinary network of that size costs.
 
-    python benchmarks/conv_step.py                               # C128, 64x64, T=16, B=4, float32 and bfloat16
-    python benchmarks/conv_step.py --channels 32 --rounds 5      # a quick try
-    python benchmarks/conv_step.py --default-malloc
+    python benchmarks/training.py                               # C128, 64x64, T=16, B=4, float32 and bfloat16
+    python benchmarks/training.py --channels 32 --rounds 5      # a quick try
+    python benchmarks/training.py --default-malloc
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -88,9 +89,39 @@ class Jelly(nn.Module):
         return self.module(x).mean(0)
 
 
+class Loop(nn.Module):
+    """snnTorch's neurons in the loop over time that its tutorials write."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        import snntorch
+        from snntorch import surrogate
+
+        def leaky() -> nn.Module:
+            made = snntorch.Leaky(0.5, spike_grad=surrogate.atan(alpha=2.0), init_hidden=True, reset_mechanism="zero")
+            return nn.Sequential(Halved(), made)
+
+        self.module = _layers(channels, size, leaky)
+        self.neurons = [layer for layer in self.modules() if isinstance(layer, snntorch.Leaky)]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for neuron in self.neurons:
+            neuron.reset_mem()
+        return torch.stack([self.module(frame) for frame in x]).mean(0)
+
+
+class Halved(nn.Module):
+    """The input of LIF with tau = 2: snnTorch's neurons leave the division to the weights."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / 2
+
+
 BUILDERS: dict[str, Callable[[int, int], nn.Module]] = {
     "SpikingJelly": Jelly,
     "SpikingJelly, channels-last": lambda c, s: Jelly(c, s).to(memory_format=LAST),
+    "snnTorch loop": Loop,
+    "snnTorch loop, channels-last": lambda c, s: Loop(c, s).to(memory_format=LAST),
     "spikesim": spikesim_net,
     "spikesim, packed spikes": lambda c, s: spikesim_net(c, s, pack=True),
     "spikesim, not fused": lambda c, s: spikesim_net(c, s, fuse=False),
@@ -116,9 +147,9 @@ def build(name: str, channels: int, size: int) -> nn.Module:
 
 def step_of(net: nn.Module, arguments: argparse.Namespace, dtype: str) -> Callable[[], float]:
     generator = torch.Generator().manual_seed(1)
-    shape = (arguments.steps, arguments.batch, 2, arguments.size, arguments.size)
+    shape = (arguments.steps, arguments.batches[0], 2, arguments.size, arguments.size)
     x = (torch.rand(shape, generator=generator) < 0.1).float()
-    labels = torch.randint(0, CLASSES, (arguments.batch,), generator=generator)
+    labels = torch.randint(0, CLASSES, (arguments.batches[0],), generator=generator)
     optimizer = torch.optim.SGD(net.parameters(), 1e-3)
 
     def step() -> float:
@@ -148,14 +179,48 @@ def measure_time(arguments: argparse.Namespace) -> None:
     (dtype,) = arguments.dtypes
     steps = {name: step_of(net, arguments, dtype) for name, net in nets.items()}
     losses = {name: step() for name, step in steps.items()}
-    spiking = [v for k, v in losses.items() if "ReLU" not in k]
+    spiking = [v for k, v in losses.items() if "ReLU" not in k and "snnTorch" not in k]
     # Batch-norm sums in another order when fused or channels-last; bfloat16 rounds every sum.
     if spiking and max(spiking) - min(spiking) > (1e-3 if dtype == "float32" else 5e-2) * abs(spiking[0]):
         raise RuntimeError(f"the spiking contestants differ in their first loss: {losses}")
     times = interleave(steps, arguments.rounds, seconds=arguments.seconds, batch=False)
-    rows = show(f"{dtype}, {title(arguments)}", times, against="spikesim")
+    rows = show(f"{dtype}, {title(arguments, arguments.batches[0])}", times, against="spikesim")
     rows = {name: {**row, "first_loss": losses[name]} for name, row in rows.items()}
-    print(json.dumps({"rows": rows, "skipped": skipped, "machine": machine()}), flush=True)
+    spent = {name: stages(step) for name, step in steps.items() if name in SPLIT}
+    for name, parts in spent.items():
+        print(f"  {name}: " + ", ".join(f"{part} {share:.0%}" for part, share in parts.items()))
+    found = {"rows": rows, "where the time goes": spent, "skipped": skipped, "machine": machine()}
+    print(json.dumps(found), flush=True)
+
+
+SPLIT = ("spikesim", "SpikingJelly", "ReLU net, channels-last")
+FUSED = "neurons, with norms and pools fused in"
+# What an operator belongs to, by the first part of its name that is found.
+STAGES = {
+    "conv": "convolutions",
+    "addmm": "linear layers",
+    "aten::mm": "linear layers",
+    "spikesim": FUSED,
+    "FusedLayer": FUSED,
+    "_Eager": FUSED,
+    "batch_norm": "batch-norm",
+    "max_pool": "max-pool",
+}
+OTHER = "elementwise, copies and the optimiser"
+
+
+def stages(step: Callable[[], float]) -> dict[str, float]:
+    """Shares of the processor time of a step, by what it is spent on."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        step()
+    spent: dict[str, float] = {}
+    for event in recorded.key_averages():
+        stage = next((stage for part, stage in STAGES.items() if part in event.key), OTHER)
+        spent[stage] = spent.get(stage, 0.0) + event.self_cpu_time_total
+    total = sum(spent.values())
+    return {stage: time / total for stage, time in sorted(spent.items(), key=lambda item: -item[1])}
 
 
 def measure_memory(arguments: argparse.Namespace) -> None:
@@ -166,7 +231,7 @@ def measure_memory(arguments: argparse.Namespace) -> None:
         return
     (net,), (dtype,) = nets.values(), arguments.dtypes
     # A small step first: kernels are compiled and thread pools started before memory is counted.
-    small = argparse.Namespace(**{**vars(arguments), "steps": 2, "batch": 1})
+    small = argparse.Namespace(**{**vars(arguments), "steps": 2, "batches": [1]})
     step_of(net, small, dtype)()
     step = step_of(net, arguments, dtype)
     with Peak() as peak:
@@ -175,17 +240,18 @@ def measure_memory(arguments: argparse.Namespace) -> None:
     print(json.dumps({"peak_mib": peak.mib, "method": peak.method}))
 
 
-def title(arguments: argparse.Namespace) -> str:
+def title(arguments: argparse.Namespace, batch: int) -> str:
     a = arguments
-    return f"C{a.channels} {a.size}x{a.size} T={a.steps} B={a.batch} threads={a.threads}"
+    return f"C{a.channels} {a.size}x{a.size} T={a.steps} B={batch} threads={a.threads}"
 
 
 def sweep(arguments: argparse.Namespace) -> None:
-    results = Results("conv-step" + ("-default-malloc" if arguments.default_malloc else ""))
+    results = Results("training" + ("-default-malloc" if arguments.default_malloc else ""))
     a = arguments
-    passed = ["--channels", a.channels, "--size", a.size, "--steps", a.steps, "--batch", a.batch, "--child"]
-    passed = [str(p) for p in [*passed, "--threads", a.threads, "--rounds", a.rounds, "--seconds", a.seconds]]
-    for dtype in a.dtypes:
+    shared = ["--channels", a.channels, "--size", a.size, "--steps", a.steps, "--child"]
+    shared = [*shared, "--threads", a.threads, "--rounds", a.rounds, "--seconds", a.seconds]
+    for dtype, batch in itertools.product(a.dtypes, a.batches):
+        passed = [str(p) for p in [*shared, "--batches", batch]]
         begin = time.perf_counter()
         row: dict[str, Any] = child([*passed, "--dtypes", dtype, "--contestants", *a.contestants], a.default_malloc)
         if "failed" in row:
@@ -203,7 +269,7 @@ def sweep(arguments: argparse.Namespace) -> None:
                 "kept": child(one, default_malloc=False).get("peak_mib"),
             }
             print(f"    {name:30s} " + ", ".join(f"{k} {v or 0:.0f} MiB" for k, v in found.items()), flush=True)
-        results.add(f"{dtype}, {title(a)}", row)
+        results.add(f"{dtype}, {title(a, batch)}", row)
         print(f"  ({time.perf_counter() - begin:.0f} s)")
     print(f"\nwritten to {results.path}")
 
@@ -213,7 +279,7 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=128)
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=16, help="T")
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--batches", type=int, nargs="+", default=[4, 16])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtypes", nargs="+", choices=["float32", "bfloat16"], default=["float32", "bfloat16"])
     parser.add_argument("--contestants", nargs="+", choices=list(BUILDERS), default=list(BUILDERS))
