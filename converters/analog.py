@@ -153,4 +153,4 @@ ELEMENTWISE = (nn.GELU, nn.SiLU)
 ANALOG = (nn.LayerNorm, nn.RMSNorm, nn.Softmax, *ELEMENTWISE, MatMul, Product, Attention, Kept)
 """Functions that a converted network evaluates on running means."""
 
-STAYS = "stays analog: exact in the mean, on running means; priced as MACs"
+STAYS = "stays analog: exact in the mean, on running means; its arithmetic is priced, and what has no price is listed"

@@ -19,6 +19,7 @@ from spikesim.converters.settling import SettlingNetwork, steady_network, waits
 from spikesim.converters.signature import names_of
 from spikesim.errors import CalibrationError, CheckpointError, ConfigError, ShapeError
 from spikesim.nn import Constant, Count, DelayedMean, Mean, Network
+from spikesim.nn.checks import check_finite
 from spikesim.nn.state import NetworkState
 from spikesim.viz import write_text
 
@@ -73,6 +74,7 @@ class EarlyExit(nn.Module):
         """Run step by step; samples that are done leave the batch."""
         at = torch.arange(len(x), device=x.device)
         self.steps = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        check_finite([x])
         run = self._once.run(x)
         for _ in range(self.wait):
             run = self._once.run(x, run.state)

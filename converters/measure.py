@@ -19,6 +19,7 @@ from spikesim.converters.movements import TokenEmbedding
 from spikesim.converters.report import Accuracy
 from spikesim.converters.settling import SettlingNetwork, waits
 from spikesim.energy import Ledger, Profile, load_profile, price
+from spikesim.energy.record import called
 from spikesim.errors import CalibrationError, ConfigError
 from spikesim.nn import Constant, Network
 
@@ -173,7 +174,7 @@ def measure_early(quick: EarlyExit, data: Batches, *, profile: str | Path | Prof
 def _run(network: nn.Module, x: Inputs, counted: bool) -> tuple[Any, Ledger | None]:
     if counted:
         return counted_run(network, x)
-    return (network.unread(x) if isinstance(network, Network) else network(x)), None
+    return (network.unread(x) if isinstance(network, Network) else called(network, x)), None
 
 
 def _steps(network: Network) -> tuple[int, int]:

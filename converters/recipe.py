@@ -77,7 +77,13 @@ class Recipe:
         whole: object = timesteps
         if isinstance(whole, bool) or not isinstance(whole, Integral) or int(whole) < 1:
             raise TimestepsError(f"timesteps is {timesteps!r}, but it must be a whole number of at least 1")
-        if granularity not in ("channel", "layer"):
+        asked: str = granularity
+        if asked == "neuron":
+            raise ConfigError(
+                "granularity is 'neuron', but neurons of a channel share the weights that read them, so that their "
+                "spikes are worth the same: use 'channel', which is every neuron of a layer without places [N, C]"
+            )
+        if asked not in ("channel", "layer"):
             raise ConfigError(f"granularity is {granularity!r}, but it must be 'channel' or 'layer'")
         policy, stages = neuron_policy(neuron or ("st_bif" if exact else "if")), parse_stages(calibrate)
         if exact and not policy.settles:

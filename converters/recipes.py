@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from spikesim.converters.policies import POLICIES
+from spikesim.converters.calibration import parse_stages
+from spikesim.converters.policies import POLICIES, neuron_policy
+from spikesim.converters.readouts import parse_readout
 from spikesim.errors import ConfigError
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -86,6 +88,12 @@ def chosen_methods(
     takes = {name for name in inspect.signature(convert).parameters if name not in _FIXED} | _OWN
     for name, settings in found.items():
         wrong = [key for key in settings if key not in takes]
+        if "neuron" in settings:
+            neuron_policy(settings["neuron"])  # a misspelt name is no method that failed
+        if "readout" in settings:
+            parse_readout(settings["readout"])
+        if "calibrate" in settings:
+            parse_stages(settings["calibrate"])
         if wrong:
             raise ConfigError(f"method {name!r} sets {wrong[0]!r}; expected settings out of {', '.join(sorted(takes))}")
     return found

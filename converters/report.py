@@ -255,6 +255,8 @@ class ConversionReport(BaseModel):
         if found is None:
             return None
         verdict = "Exact" if found.exact else "NOT exact"
+        if found.exact and not found.exact_float32:
+            verdict = "Exact but for single precision, which rounds some current across a level"
         waited = f"{found.drained} steps after T = {self.timesteps}"
         ended = f"settled {waited}" if found.settled else f"still moving {waited}"
         return (

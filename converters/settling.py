@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from spikesim.converters.inputs import Inputs, each, joined
+from spikesim.converters.inputs import Inputs, each, joined, tensors_of
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.policies import CONVERTED
 from spikesim.converters.workbench import Workbench
 from spikesim.dynamics import Neuron, Param, SpikeType, State, where
 from spikesim.errors import TimestepsError
 from spikesim.nn import Constant, Count, DelayedMean, Mean, Network
+from spikesim.nn.checks import check_finite
 
 
 class TimedBias(Neuron):
@@ -102,7 +103,7 @@ def steady_network(
         0.5
     """
     readout = Count(wait) if counts else DelayedMean(wait) if wait else Mean()
-    return Network(module, encoder=Constant(wait + timesteps, hoist=hoist), readout=readout).eval()
+    return Network(module, encoder=Constant(wait + timesteps, hoist=hoist, finite=True), readout=readout).eval()
 
 
 def waits(network: Network) -> int:
@@ -161,6 +162,7 @@ class SettlingNetwork(Network):
         """The outputs of all steps, ``[T + drained, N, ...]``."""
         if mask is not None:
             raise TimestepsError("an exact network takes static samples [N, ...]; a mask of steps means nothing to it")
+        check_finite(tensors_of(x))
         out, state = self._unfolded(each(lambda t: t.expand(self.timesteps, *t.shape), x), keep=True)
         parts, chunk, self.drained = [out], 1, 0
         while not (settled := self._silent(state)) and self.drained < self.limit:
@@ -178,11 +180,28 @@ class SettlingNetwork(Network):
             )
         return joined(parts)
 
-    def over_time(self, x: Inputs) -> tuple[Network, Any]:
-        """A plain network and what it is shown: the input for T steps, and nothing until it has settled."""
-        self.unread(x)
+    def over_time(self, x: Inputs) -> tuple[Network, Any, Tensor | None]:
+        """A plain network and what it is shown: the input for T steps, then nothing until each sample has settled."""
+        spoke: dict[nn.Module, list[Tensor]] = {}
+
+        def listen(neuron: Any, _: Any, sent: Tensor) -> None:
+            rows = sent.reshape(neuron.timesteps, len(sent) // neuron.timesteps, -1)
+            spoke.setdefault(neuron, []).append((rows != 0).any(2))
+
+        handles = [m.register_forward_hook(listen) for m in self.modules() if isinstance(m, CONVERTED)]
+        try:
+            self.unread(x)
+        finally:
+            for handle in handles:
+                handle.remove()
         shown = each(lambda t: t.expand(self.timesteps, *t.shape), x)
-        return Network(self.module, readout=Count()), joined([shown, _nothing(x, self.drained)])
+        mask = None
+        if self.drained and spoke:
+            # A sample is done after its last spike, whatever others of its batch still have to put right.
+            busy = torch.stack([torch.cat(parts) for parts in spoke.values()]).any(0)
+            mask = busy.flip(0).cummax(0).values.flip(0)
+            mask[: self.timesteps] = True
+        return Network(self.module, readout=Count()), joined([shown, _nothing(x, self.drained)]), mask
 
     def held_layers(self) -> list[str]:
         """Layers that no spike reaches: what they make of the constant input is the same in all T steps."""

@@ -62,7 +62,10 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".npy":
             return {"x": torch.from_numpy(np.load(path, allow_pickle=False))}
     except Exception as error:  # each reader has its own errors for a damaged file
-        raise ConfigError(f"{path} cannot be read: {str(error).splitlines()[0]}; write it anew") from error
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "pickle" in said:  # numpy takes what it does not know for a pickle, and those are never loaded
+            said = f"it is no {path.suffix} file, or holds Python objects"
+        raise ConfigError(f"{path} cannot be read: {said}; write it anew") from error
     raise ConfigError(f"{path}: given a '{path.suffix}' file, expected .npz, .npy or .safetensors")
 
 

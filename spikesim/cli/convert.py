@@ -30,7 +30,7 @@ def convert(
         str | None,
         typer.Option(
             help="What stands for a ReLU: if, signed_if, st_bif, burst(5), group(4), multi_threshold(4), "
-            "parallel or srp(4). "
+            "parallel, srp(4), cos(4) or differential(4). "
             "if by default, st_bif with --exact."
         ),
     ] = None,
@@ -74,9 +74,9 @@ def convert(
 ) -> None:
     """Convert a trained ANN to a spiking network.
 
-    Shows the spiking layers, what is left of the ANN's nonlinearities (nothing, or the conversion is
-    refused), the error of every layer and, with labels, accuracy, spikes and energy after 1, 2, 4, ...
-    time steps.
+    Shows the spiking layers, what is left of the ANN's nonlinearities (functions of transformers on
+    running means, and what --allow-analog names; else the conversion is refused), the error of every
+    layer and, with labels, accuracy, spikes and energy after 1, 2, 4, ... time steps.
 
     Example: spikesim convert my_model:build --weights w.safetensors --calibration train.npz --timesteps 16
     """

@@ -95,10 +95,12 @@ def energy_report(
     return _checked(report, strict)
 
 
-def _static(network: Network, x: Any, mask: torch.Tensor | None) -> torch.Tensor:
+def _static(network: Network, x: Any, mask: torch.Tensor | None) -> Any:
+    if network.encoder is not None:
+        return x
     if not isinstance(x, torch.Tensor):
         raise LedgerError("the network takes a tree of tensors; pass ann_input for the baseline")
-    return time_mean(x, mask) if network.encoder is None else x
+    return time_mean(x, mask)
 
 
 def _checked(report: EnergyReport, strict: bool) -> EnergyReport:

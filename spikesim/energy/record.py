@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -42,7 +43,8 @@ def record(
     if isinstance(network, Network):
         held_layers = network.held_layers() if input in ("analog", "analog_once") else ()
         with _evaluating(network), torch.no_grad():
-            network, x = network.over_time(x)
+            network, x, own = network.over_time(x)
+        mask = own if mask is None else mask
     wrapped = isinstance(network, Network)
     root = network.module if isinstance(network, Network) else network
     _check(network, root, x, mask)
@@ -91,7 +93,27 @@ def record(
 
 
 def _run(network: nn.Module, x: Any, mask: torch.Tensor | None) -> Any:
-    return network(x, mask) if isinstance(network, Network) else network(x)
+    return network(x, mask) if isinstance(network, Network) else called(network, x)
+
+
+def called(module: nn.Module, x: Any) -> Any:
+    """What a plain module makes of its input: a tuple or a dict is spread over arguments where it has several.
+
+    Example:
+        >>> import torch
+        >>> from spikesim.energy.record import called
+        >>> x = torch.ones(2, 3)
+        >>> called(torch.nn.Bilinear(3, 3, 1), (x, x)).shape, called(torch.nn.ReLU(), x).shape
+        (torch.Size([2, 1]), torch.Size([2, 3]))
+    """
+    try:
+        arguments = inspect.signature(module.forward).parameters.values()
+    except (TypeError, ValueError):  # a forward that is not written in Python does not tell
+        return module(x)
+    several = len([a for a in arguments if a.default is a.empty and a.kind is not a.VAR_KEYWORD]) > 1
+    if several and isinstance(x, dict):
+        return module(**x)
+    return module(*x) if several and isinstance(x, tuple | list) else module(x)
 
 
 def _require_constant(tensors: Sequence[torch.Tensor], layout: Layout) -> None:

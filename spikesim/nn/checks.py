@@ -61,6 +61,20 @@ def _check_leaves(leaves: Sequence[Any], dims: int, form: str) -> None:
             raise ShapeError(f"the input holds {got}, but every tensor must be {form}")
 
 
+def check_finite(leaves: Sequence[Any]) -> None:
+    """Raise ``ShapeError`` where an input holds NaN or infinity: a neuron that holds NaN is silent for good."""
+    if torch.compiler.is_compiling():
+        return
+    for leaf in leaves:
+        if isinstance(leaf, Tensor) and leaf.is_floating_point() and not bool(leaf.isfinite().all()):
+            rows = (~leaf.isfinite()).flatten(1).any(1).nonzero().flatten().tolist() if leaf.dim() > 1 else []
+            where = f" (samples {', '.join(map(str, rows[:5]))}{', ...' if len(rows) > 5 else ''})" if rows else ""
+            raise ShapeError(
+                f"the input of shape {tuple(leaf.shape)} holds NaN or infinity{where}, of which neurons make silence "
+                "and the outputs would look sound; clean the data"
+            )
+
+
 def check_mask(mask: Tensor | None, timesteps: int, samples: int, device: torch.device) -> None:
     """Raise ``ShapeError`` unless ``mask`` is None or bool ``[T, N]``, ``DeviceError`` if the input is elsewhere."""
     if mask is None:

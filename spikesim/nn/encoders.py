@@ -38,12 +38,14 @@ class Constant(nn.Module):
     Args:
         timesteps: T, at least 1.
         hoist: compute the layers before the first neuron once; else repeat the input.
+        finite: refuse NaN and infinity, which neurons would turn into silence; a pass over the input.
 
     Shape:
         ``[N, ...] -> [T, N, ...]``, a tensor or each of a tuple, list or dict.
 
     Raises:
         TimestepsError: ``timesteps`` is less than 1.
+        ShapeError: with ``finite``, an input holds NaN or infinity.
 
     >>> import torch
     >>> Constant(4)(torch.ones(2, 3)).shape
@@ -52,10 +54,10 @@ class Constant(nn.Module):
 
     timesteps: int
 
-    def __init__(self, timesteps: int, hoist: bool = True) -> None:
+    def __init__(self, timesteps: int, hoist: bool = True, finite: bool = False) -> None:
         super().__init__()
         self.timesteps = check_timesteps("Constant", timesteps)
-        self.hoist = hoist
+        self.hoist, self.finite = hoist, finite
 
     def extra_repr(self) -> str:
         """Constructor arguments in the module's printed form."""

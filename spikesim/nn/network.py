@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from spikesim.dynamics import Call, Neuron, Stateful, TimeAware
 from spikesim.errors import ConfigError, ReuseError, ShapeError
-from spikesim.nn.checks import check_mask, samples_of, time_and_samples
+from spikesim.nn.checks import check_finite, check_mask, samples_of, time_and_samples
 from spikesim.nn.chunks import check_chunk, in_chunks
 from spikesim.nn.encoders import Constant
 from spikesim.nn.fuse import fusing
@@ -117,15 +117,15 @@ class Network(nn.Module):
         output, final = self._unfolded(x, mask, state, keep=True)
         return Run(self.read_out(output, mask), final)
 
-    def over_time(self, x: Any) -> tuple[Network, Any]:
-        """A network that can be watched step by step, and its input, which do what this one does with ``x``.
+    def over_time(self, x: Any) -> tuple[Network, Any, Tensor | None]:
+        """A network that can be watched step by step, its input and its mask, which do what this one does with ``x``.
 
         A network whose number of steps depends on its input runs to find it; every other is its own.
 
         Args:
             x: as in :meth:`forward`.
         """
-        return self, x
+        return self, x, None
 
     def held_layers(self) -> Sequence[str]:
         """Names of layers whose outputs stay the same from step to step, and have to be computed once."""
@@ -230,6 +230,8 @@ class Network(nn.Module):
         self, x: Any, mask: Tensor | None, state: Mapping[str, Mapping[str, Tensor]] | None, keep: bool
     ) -> tuple[Any, NetworkState]:
         constant = self.encoder if isinstance(self.encoder, Constant) and self.encoder.hoist else None
+        if isinstance(self.encoder, Constant) and self.encoder.finite:
+            check_finite(pytree.tree_leaves(x))
         if self.encoder is not None and constant is None:
             x = self.encoder(x)
         given, structure = pytree.tree_flatten(x)

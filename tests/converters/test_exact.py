@@ -16,7 +16,8 @@ from spikesim.converters.error_parts import error_parts
 from spikesim.converters.flow import Means, measured_means
 from spikesim.converters.identity import identity_error
 from spikesim.converters.settling import SettlingNetwork
-from spikesim.errors import ConfigError, ConversionError, TimestepsError
+from spikesim.energy import Ledger
+from spikesim.errors import ConfigError, ConversionError, ShapeError, TimestepsError
 
 CASES = structures()
 
@@ -213,3 +214,22 @@ def test_what_cannot_be_exact_is_refused() -> None:
     network, _ = convert(mlp(2), x, timesteps=4, exact=True)
     with pytest.raises(TimestepsError, match="mask"):
         network(x, torch.ones(4, 8, dtype=torch.bool))
+
+
+def test_energy_of_an_exact_network_does_not_depend_on_the_batch() -> None:
+    network, _ = convert(mlp(8), sample((6,)), timesteps=8, exact=True)
+    x = sample((6,), 6)
+    whole = Ledger.record(network, x, input="analog").total()
+    parts = [Ledger.record(network, x[k : k + 1], input="analog") for k in range(6)]
+    assert len({part.timesteps for part in parts}) > 1  # or the test says nothing
+    assert whole == {column: sum(part.total()[column] for part in parts) for column in whole}
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_what_is_no_number_is_refused_and_not_silent(exact: bool, wrong: float) -> None:
+    x = sample((6,))
+    network, _ = convert(mlp(2), x, timesteps=4, exact=exact)
+    x[3, 1] = wrong
+    with pytest.raises(ShapeError, match=r"NaN or infinity \(samples 3\)"):
+        network(x)

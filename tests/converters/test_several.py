@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from spikesim.converters import audit, compare, convert, early_exit, folded, load_converted
+from spikesim.converters import audit, compare, convert, early_exit, folded, load_converted, measure
 from spikesim.converters.artefact import load_network
-from spikesim.energy import Ledger
+from spikesim.energy import Ledger, energy_report
 from spikesim.errors import CalibrationError, CheckpointError, ConfigError, ConversionError
 
 G = torch.Generator().manual_seed(0)
@@ -33,6 +33,17 @@ class Two(nn.Module):
         h = F.relu(self.a(x) + self.b(y)) * scale
         scores = self.scores(F.relu(self.hidden(h)))
         return {"scores": scores, "more": [(self.value(h), None), self.a(x), scores]}
+
+
+class Scores(nn.Module):
+    """One output of the two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.two = Two()
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.two(x, y)["scores"]
 
 
 def model() -> nn.Module:
@@ -190,16 +201,8 @@ def test_what_needs_one_output_says_so() -> None:
 
 @pytest.mark.parametrize("form", [((X, Y), LABELS), DataLoader(TensorDataset(X, Y, LABELS), batch_size=7)])
 def test_accuracy_with_two_inputs(form: Any) -> None:
-    class Sum(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.two = Two()
-
-        def forward(self, x: Tensor, y: Tensor) -> Tensor:
-            return self.two(x, y)["scores"]
-
     torch.manual_seed(0)
-    ann = Sum().eval()
+    ann = Scores().eval()
     _, report = convert(ann, (X, Y), timesteps=4, evaluate=form)
     right = float((ann(X, Y).argmax(1) == LABELS).float().mean())
     assert report.accuracy is not None and report.accuracy.samples == 40
@@ -234,3 +237,16 @@ def test_damaged_structures_are_refused(tmp_path: Path) -> None:
         file.write_text(text.replace(old, new, 1))
         with pytest.raises(CheckpointError):
             load_network(tmp_path)
+
+
+@pytest.mark.parametrize("x", [(X, Y), {"y": Y, "x": X}])
+def test_energy_and_measures_with_two_inputs(x: Any) -> None:
+    ann = Scores().eval()
+    network, _ = convert(ann, (X, Y), timesteps=4)
+    report = energy_report(network, x, input="analog", ann=ann)
+    assert report.energy > 0 and report.dense_ann > 0
+    with torch.no_grad():
+        best = ann(X, Y).argmax(1)
+    found = measure(network, (x, best), ann)
+    assert found.ann == 1.0 and found.expense is not None and len(found.expense.energy) == 4
+    assert measure(network, (x, best), ann, profile=None).snn == found.snn
