@@ -115,7 +115,7 @@ def waits(network: Network) -> int:
         >>> waits(steady_network(IF(), 2, wait=3))
         3
     """
-    return network.readout.delay if isinstance(network.readout, (Count, DelayedMean)) else 0
+    return network.counted_steps(0).start
 
 
 class SettlingNetwork(Network):
@@ -215,6 +215,10 @@ class SettlingNetwork(Network):
             elif module is not None:
                 found.append(str(node.target))
         return found
+
+    def counted_steps(self, timesteps: int) -> range:
+        """The T steps with an input: the later ones put right what was sent, and tell no more values apart."""
+        return range(min(self.timesteps, timesteps))
 
     def _silent(self, state: Any) -> bool:
         """Whether no neuron would fire without input; then none ever will."""

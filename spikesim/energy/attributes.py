@@ -24,4 +24,5 @@ def attributes(module: nn.Module | None, seen: Seen) -> dict[str, int]:
         "weights": sum(p.numel() for p in weights),
         "zero_weights": sum(int((p == 0).sum()) for p in weights),
         "state_bytes": seen.state_bytes,
+        "largest_spike": seen.largest_spike,
     }

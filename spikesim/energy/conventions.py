@@ -19,9 +19,10 @@ CONVENTIONS = {
     "reset by subtraction is one addition per spike",
     "readout": "one addition per output value (or spike) and real step; a constant divisor is folded",
     "masked steps": "count nothing",
-    "capacity-matched": "the ANN with activations of ceil(log2(T + 1)) bits, skipping zeros; a product costs no "
-    "more than that many additions, nor than a full multiply-accumulate; the layer that reads an analog input stays "
-    "at full precision; scaling between layers is folded",
+    "capacity-matched": "the ANN with activations of ceil(log2(L + 1)) bits, skipping zeros, L being the steps that "
+    "the readout takes into account times the largest spike; a product costs no more than that many additions, nor "
+    "than a full multiply-accumulate; the layer that reads an analog input stays at full precision; scaling between "
+    "layers is folded",
     "layers": "a layer is compared with the layer of the same name in the ANN",
 }
 

@@ -25,6 +25,7 @@ class Seen:
     once: bool = False
     state_bytes: int = 0
     geometry: Geometry | None = None
+    largest_spike: int = 1
     events: set[float | None] = field(default_factory=set)
 
 

@@ -29,6 +29,8 @@ class LayerCounts:
         zero_weights: weights that are zero.
         state_bytes: bytes of the states of its neurons, for one sample.
         geometry: sizes of a convolution or linear layer that ran in it, if any did.
+        largest_spike: units of the largest spike that its neurons can send in one step, 1 for a binary one, and
+            where no neuron runs in it.
         event: what one event is worth among the values that reach its weights; None where that is no single number.
 
     Example:
@@ -55,6 +57,7 @@ class LayerCounts:
     zero_weights: int = 0
     state_bytes: int = 0
     geometry: Geometry | None = None
+    largest_spike: int = 1
     event: float | None = None
 
     def __getitem__(self, column: str) -> int:

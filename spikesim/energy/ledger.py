@@ -33,6 +33,7 @@ class Ledger:
         layers: counts by qualified module name, in the order of execution.
         unpriced: (layer, operation) to number of results, for operations that no column counts.
         connections: "all", or "nonzero" where weights that are zero were no connections.
+        counted: the steps from the first to before the second are what the readout takes into account; None for all.
 
     Example:
         >>> import torch
@@ -50,6 +51,7 @@ class Ledger:
     layers: Mapping[str, LayerCounts]
     unpriced: Mapping[tuple[str, str], int] = field(default_factory=dict)
     connections: Connections = "all"
+    counted: tuple[int, int] | None = None
 
     @classmethod
     def record(
@@ -136,6 +138,30 @@ class Ledger:
                     raise LedgerError(f"layer {name!r}: {error}") from None
         return total
 
+    @property
+    def counted_steps(self) -> int:
+        """Steps that the readout takes into account and that are real for any sample, at least 1.
+
+        Steps of a wait before the readout begins, and those in which an exact network settles, cost energy and tell no
+        more values apart.
+        """
+        start, stop = self.counted or (0, self.timesteps)
+        return max(1, int((self.active[start:stop] > 0).sum()))
+
+    @property
+    def levels(self) -> int:
+        """Values above zero that the neuron of the widest spikes can tell apart: counted steps times largest spike.
+
+        Example:
+            >>> import torch
+            >>> from spikesim.energy import Ledger
+            >>> from spikesim.neurons import IF
+            >>> from spikesim.nn import DelayedMean, Network
+            >>> Ledger.record(Network(IF(), readout=DelayedMean(3)), torch.ones(8, 1, 2), input="events").levels
+            5
+        """
+        return self.counted_steps * max((layer.largest_spike for layer in self.layers.values()), default=1)
+
     def rows(self) -> Iterator[tuple[str, int, dict[str, int]]]:
         """Every (layer, time step) with the columns that are not zero."""
         for name, layer in self.layers.items():
@@ -166,7 +192,8 @@ class Ledger:
         if not 1 <= step <= self.timesteps:
             raise LedgerError(f"step is {step}, but the ledger has steps 1 to {self.timesteps}")
         layers = {name: layer.until(step) for name, layer in self.layers.items()}
-        return replace(self, timesteps=step, active=self.active[:step], layers=layers)
+        counted = None if self.counted is None else (min(self.counted[0], step), min(self.counted[1], step))
+        return replace(self, timesteps=step, active=self.active[:step], layers=layers, counted=counted)
 
     def __add__(self, other: Ledger) -> Ledger:
         """The ledger of both sets of samples.
@@ -204,6 +231,7 @@ class Ledger:
             "active": self.active.tolist(),
             "input": self.input,
             "connections": self.connections,
+            "counted": list(self.counted or (0, self.timesteps)),
             "layers": [
                 {
                     "name": name,
@@ -214,6 +242,7 @@ class Ledger:
                     "weights": layer.weights,
                     "zero_weights": layer.zero_weights,
                     "state_bytes": layer.state_bytes,
+                    "largest_spike": layer.largest_spike,
                     "counts": {c: layer.counts[c].tolist() for c in COLUMNS if layer[c]},
                 }
                 for name, layer in self.layers.items()

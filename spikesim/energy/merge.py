@@ -81,10 +81,16 @@ def gathered(ledger: Ledger, group: Any = None) -> Ledger:
 
 def _same_way(first: Ledger, other: Ledger) -> None:
     ours, theirs = (
-        f"T = {one.timesteps}, input {one.input!r}, connections {one.connections!r}" for one in (first, other)
+        f"T = {one.timesteps}{_some(one)}, input {one.input!r}, connections {one.connections!r}"
+        for one in (first, other)
     )
     if ours != theirs:
         raise LedgerError(f"ledgers of {ours} and {theirs} do not add up; record both in the same way")
+
+
+def _some(ledger: Ledger) -> str:
+    start, stop = ledger.counted or (0, ledger.timesteps)
+    return "" if (start, stop) == (0, ledger.timesteps) else f" (the readout takes steps {start + 1} to {stop})"
 
 
 def _layer(name: str, ledgers: Sequence[Ledger]) -> LayerCounts:
@@ -106,6 +112,7 @@ def _layer(name: str, ledgers: Sequence[Ledger]) -> LayerCounts:
         counts={c: torch.stack([part.counts[c] for part in ran if c in part.counts]).sum(0) for c in columns},
         tables=tables,
         state_bytes=max(part.state_bytes for part in ran),
+        largest_spike=max(part.largest_spike for part in ran),
     )
 
 

@@ -40,6 +40,7 @@ def record(
     if connections not in ("all", "nonzero"):
         raise LedgerError(f"connections is {connections!r}, but it must be 'all' or 'nonzero'")
     held_layers: Sequence[str] = ()
+    given = network
     if isinstance(network, Network):
         held_layers = network.held_layers() if input in ("analog", "analog_once") else ()
         with _evaluating(network), torch.no_grad():
@@ -89,7 +90,8 @@ def record(
     recorder.checks.finish()
     ledger = _ledger(recorder, root, input if isinstance(input, str) else input.kind, strict)
     layers = {name: layer.computed_once() if name in held_layers else layer for name, layer in ledger.layers.items()}
-    return replace(ledger, connections=connections, layers=layers), output
+    read = given.counted_steps(ledger.timesteps) if isinstance(given, Network) else range(ledger.timesteps)
+    return replace(ledger, connections=connections, layers=layers, counted=(read.start, read.stop)), output
 
 
 def _run(network: nn.Module, x: Any, mask: torch.Tensor | None) -> Any:

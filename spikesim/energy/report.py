@@ -78,7 +78,7 @@ class EnergyReport:
     @cached_property
     def matched(self) -> Side:
         """How the capacity-matched quantised network computes."""
-        return matched_side(self.ledger.timesteps, self.ann_ledger)
+        return matched_side(self.ledger, self.ann_ledger)
 
     @cached_property
     def setting(self) -> Setting:
@@ -117,7 +117,7 @@ class EnergyReport:
 
     @property
     def capacity_matched(self) -> float:
-        """Joules per inference of the ANN quantised to ceil(log2(T + 1)) bits, skipping zeros."""
+        """Joules per inference of the ANN with as many activation levels as the network, skipping zeros."""
         return self.energies["capacity_matched"]
 
     def ratio(self, baseline: str) -> float:

@@ -33,6 +33,7 @@ def charge_neuron(recorder: Recorder, neuron: Neuron, x: torch.Tensor, out: torc
     recorder.layers[recorder.layer].state_bytes = (
         out.numel() // recorder.layout.rows * len(neuron.states) * (width // 8)
     )
+    recorder.layers[recorder.layer].largest_spike = edge.levels or 1
     recorder.add("neuron_updates", updates)
     for column in ("state_reads_bits", "state_writes_bits"):
         recorder.add(column, steps * (len(neuron.states) * width))

@@ -125,7 +125,13 @@ def _ledger(content: Mapping[str, Any], shapes: Mapping[str, Any]) -> Ledger:
         {layer["name"]: _layer(layer, shapes.get(layer["name"])) for layer in content["layers"]},
         {(u["layer"], u["operation"]): u["results"] for u in content["unpriced"]},
         content["connections"],
+        _pair(content["counted"]) if "counted" in content else None,  # reports of before count every step
     )
+
+
+def _pair(steps: Any) -> tuple[int, int]:
+    start, stop = map(int, steps)
+    return start, stop
 
 
 def _layer(layer: Mapping[str, Any], shape: Mapping[str, Any] | None) -> LayerCounts:
@@ -139,6 +145,7 @@ def _layer(layer: Mapping[str, Any], shape: Mapping[str, Any] | None) -> LayerCo
         weights=layer["weights"],
         zero_weights=layer["zero_weights"],
         state_bytes=layer["state_bytes"],
+        largest_spike=layer.get("largest_spike", 1),
         geometry=None if shape is None else _geometry(shape),
     )
 

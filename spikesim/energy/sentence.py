@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import spikesim
+from spikesim.energy.caveats import caveats
 from spikesim.energy.comparison import BASELINES
 from spikesim.energy.conventions import conventions
 from spikesim.energy.units import format_energy
@@ -37,9 +38,10 @@ def sentence(report: EnergyReport) -> str:
     )
     beside = f"; {_beside(report)}" if profile.has_baseline and ann is not ledger else ""
     lower = " Operations without a price make these figures lower bounds." if report.unpriced else ""
+    said = "".join(f" {one[0].upper()}{one[1:]}." for one in caveats(report))
     left_out = conventions(report.include, profile, ledger.connections)["left out"]
     return (
-        f"{opening}{beside}.{lower} Operations were counted exactly and priced with the profile {profile.name} "
+        f"{opening}{beside}.{said}{lower} Operations were counted exactly and priced with the profile {profile.name} "
         f"({profile.citation}; SHA-256 {profile.digest[:DIGITS]}); left out: {left_out} "
         f"(spikesim {spikesim.__version__}, report {report.digest[:DIGITS]})."
     )

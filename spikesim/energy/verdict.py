@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spikesim.energy.caveats import caveats, remedies
 from spikesim.energy.comparison import BASELINES
 from spikesim.energy.units import format_count, format_energy
 
@@ -52,7 +53,7 @@ not priced: _softmax.
     return (
         f"{opening}: {format_energy(report.energy)} per inference at T = {report.ledger.timesteps}, "
         f"{', '.join(against[:-1])} and {against[-1]} ({profile}; baseline: {report.ann_name})."
-        f"{_where_it_loses(report)}{_left_out(report)}"
+        f"{_where_it_loses(report)}{_less_fair(report)}{_left_out(report)}"
     )
 
 
@@ -66,6 +67,12 @@ def _where_it_loses(report: EnergyReport) -> str:
     named = [f"{row.layer} ({row.network_zero_skipping / row.zero_skipping_ann:.1f}x)" for row in lost[:_NAMED]]
     more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
     return f" It loses to the zero-skipping ANN in {len(lost)} of {len(beside)} layers: {', '.join(named)}{more}."
+
+
+def _less_fair(report: EnergyReport) -> str:
+    """What makes the comparison less fair than it looks, and the remedy."""
+    said = "; and that ".join(caveats(report))
+    return " ".join(["", f"Mind that {said}.", *remedies(report)]) if said else ""
 
 
 def _left_out(report: EnergyReport) -> str:

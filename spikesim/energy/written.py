@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from spikesim.energy.caveats import caveats
 from spikesim.energy.columns import COLUMNS
 from spikesim.energy.lines import COUNTED, layer_lines
 from spikesim.energy.sentence import sentence
@@ -71,6 +72,9 @@ def latex(report: EnergyReport) -> str:
     if _has_baselines(report):
         head, rows = _baselines(report, latex_text)
         parts += ["", *_tabular(head, rows, left=1, total=False)]
+        said = latex_text("; ".join(caveats(report)))
+        # What readers of the table must know is set below it: a comment would never be printed.
+        parts += [rf"\par{{\footnotesize Note: {said}.\par}}"] if said else []
     return "\n".join([*parts, "", f"% {_one_line(sentence(report))}", ""])
 
 

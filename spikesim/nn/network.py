@@ -21,6 +21,7 @@ from spikesim.nn.masked_norm import leaving_out
 from spikesim.nn.mistakes import explained
 from spikesim.nn.monitor import DEFAULT_BUDGET, Monitor, run_uncompiled, run_watched
 from spikesim.nn.packing import SpikePacker
+from spikesim.nn.readouts import Count, DelayedMean
 from spikesim.nn.selection import Indices
 from spikesim.nn.state import NetworkState, Run, check_state
 
@@ -130,6 +131,20 @@ class Network(nn.Module):
     def held_layers(self) -> Sequence[str]:
         """Names of layers whose outputs stay the same from step to step, and have to be computed once."""
         return ()
+
+    def counted_steps(self, timesteps: int) -> range:
+        """Which of so many steps the readout takes into account; those before a delay are left out.
+
+        Args:
+            timesteps: how many run.
+
+        >>> from spikesim.neurons import IF
+        >>> from spikesim.nn import DelayedMean
+        >>> Network(IF(), readout=DelayedMean(3)).counted_steps(8)
+        range(3, 8)
+        """
+        late = isinstance(self.readout, (Count, DelayedMean))
+        return range(self.readout.delay if late else 0, timesteps)  # type: ignore[union-attr, arg-type]
 
     def stream(self, detach: bool = True) -> Stream:
         """A session that keeps state between chunks of one recording.

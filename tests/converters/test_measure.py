@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from spikesim.converters import convert, early_exit, measure, measure_early
 from spikesim.converters.expense import counted_run
 from spikesim.converters.latency import Latency
-from spikesim.energy import Ledger, load_profile, price, price_steps
+from spikesim.energy import Ledger, energy_report, load_profile, price, price_steps
 from spikesim.errors import CalibrationError, ConfigError
 from spikesim.neurons import IF
 from spikesim.nn import Network
@@ -143,3 +143,15 @@ def test_errors_against_t_are_those_of_runs_that_end_there(task) -> None:  # typ
     first = report.layers[0]
     assert first.error_at[1].quantisation > first.error_at[8].quantisation
     assert first.error_at[8].unevenness < 1e-6  # its input is constant
+
+
+@pytest.mark.parametrize("options", [{"exact": True}, {"neuron": "srp"}, {"readout": "delayed(5)"}])
+def test_steps_of_waiting_and_settling_are_no_capacity_of_the_baseline(options):
+    """An ANN with as many activation levels as T steps tell apart, however many more steps run."""
+    torch.manual_seed(0)
+    x = torch.rand(32, 6)
+    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
+    network, _ = convert(model, x, timesteps=4, **options)
+    report = energy_report(network, x, input="analog", ann=model)
+    assert report.ledger.timesteps > 4 and report.ledger.counted_steps == 4
+    assert report.matched.bits == 3

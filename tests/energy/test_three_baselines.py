@@ -12,10 +12,20 @@ from oracles.near import near
 from rich.console import Console
 from torch import nn
 
-from spikesim.energy import EnergyReport, Included, energy_report, load_profile, matched_bits, profile_names
+from spikesim.energy import (
+    EnergyReport,
+    Included,
+    Ledger,
+    energy_report,
+    load_profile,
+    matched_bits,
+    profile_names,
+    read_report,
+)
 from spikesim.energy.breakeven import LIMITS, BreakEven
-from spikesim.neurons import IF
-from spikesim.nn import Constant, Mean, Network
+from spikesim.errors import LedgerError
+from spikesim.neurons import IF, MultiThresholdIF
+from spikesim.nn import Constant, Count, DelayedMean, Mean, Network
 
 ADD, CMP, MAC = 0.9e-12, 0.9e-12, 4.6e-12
 
@@ -61,7 +71,7 @@ def test_where_the_mapping_does_not_hold_is_said():
     assert departures(synops_binary=[160]) == []  # 0.4 is the most
     assert departures(synops_binary=[39]) == ["l: rate 0.0975 is below the range 0.1 to 0.4"]
     assert departures(synops_binary=[161]) == ["l: rate 0.403 is above the range 0.1 to 0.4"]
-    assert departures(synops_signed=[3]) == ["spikes are signed: they carry more than 3 bits"]
+    assert departures(synops_signed=[3]) == ["spikes are signed, and the mapping was shown for binary ones"]
 
 
 def test_the_verdict_names_the_layers_that_lose():
@@ -212,3 +222,57 @@ def test_without_a_price_of_macs_no_baseline_is_shown():
     out = io.StringIO()
     small(profile="spinnaker1").show(Console(file=out, width=200, color_system=None))
     assert "baseline costs" not in out.getvalue() and "No verdict" in out.getvalue()
+
+
+def test_steps_that_the_readout_leaves_out_are_no_capacity():
+    """Of 8 steps the last 3 are read: 2 bits, not 4; what ran before them costs energy all the same."""
+    layers, x = nn.Sequential(nn.Linear(6, 10), IF(0.2), nn.Linear(10, 3)), torch.rand(4, 6)
+    for readout in (DelayedMean(5), Count(5)):
+        network = Network(layers, encoder=Constant(8), readout=readout)
+        report = energy_report(network, x, input="analog")
+        assert (report.ledger.timesteps, report.ledger.counted, report.matched.bits) == (8, (5, 8), 2)
+    assert energy_report(Network(layers, encoder=Constant(8)), x, input="analog").matched.bits == 4
+
+
+def test_masked_steps_are_no_capacity():
+    network, x = Network(nn.Sequential(nn.Linear(6, 4), IF()), readout=DelayedMean(2)), torch.ones(9, 3, 6)
+    mask = torch.arange(9)[:, None] < torch.tensor([3, 5, 4])
+    assert energy_report(network, x, input="events", mask=mask).matched.bits == matched_bits(3)
+    nothing = torch.zeros(9, 3, dtype=torch.bool)
+    assert Ledger.record(network, x, input="events", mask=nothing).counted_steps == 1
+
+
+def test_ledgers_that_count_other_steps_do_not_add_up():
+    layers, x = nn.Sequential(nn.Linear(6, 4), IF()), torch.ones(9, 3, 6)
+    late, whole = (Ledger.record(Network(layers, readout=r), x, input="events") for r in (DelayedMean(2), Mean()))
+    assert (late + late).levels == late.levels == 7 and late.until(4).counted == (2, 4)
+    with pytest.raises(LedgerError, match=r"the readout takes steps 3 to 9"):
+        late + whole
+
+
+@pytest.mark.parametrize(
+    "steps,neuron,bits", [(1, MultiThresholdIF(levels=4), 4), (3, MultiThresholdIF(levels=2), 4), (3, IF(), 2)]
+)
+def test_spikes_of_several_values_are_more_capacity(tmp_path, steps, neuron, bits):
+    """T spikes of at most 2**bits - 1 tell T (2**bits - 1) + 1 values apart."""
+    network = Network(nn.Sequential(nn.Linear(6, 10), neuron, nn.Linear(10, 3)), encoder=Constant(steps))
+    report = energy_report(network, 9 * torch.rand(4, 6), input="analog")
+    assert report.matched.bits == bits
+    assert read_report(report.save(tmp_path / "r.json")).matched.bits == bits
+
+
+def test_departures_are_said_wherever_figures_are_read(tmp_path):
+    network = Network(
+        nn.Sequential(nn.Linear(6, 10), MultiThresholdIF(levels=3), nn.Linear(10, 3)), encoder=Constant(2)
+    )
+    report = energy_report(network, 9 * torch.rand(4, 6), input="analog")
+    said = "the capacity-matched ANN is an approximation here (spikes are multibit"
+    out = io.StringIO()
+    report.show(Console(file=out, width=2000, color_system=None))
+    assert said in report.verdict and said in out.getvalue()
+    assert said[1:] in report.sentence
+    latex, markdown = (report.save(tmp_path / f"r.{form}").read_text() for form in ("tex", "md"))
+    printed = [line for line in latex.splitlines() if not line.startswith("%")]
+    assert any(said in line for line in printed) and "capacity-matched ANN is an approximation" in markdown
+    quiet = energy_report(network, 9 * torch.rand(4, 6), input="analog", profile="loihi1")
+    assert "approximation" not in quiet.verdict + quiet.sentence
