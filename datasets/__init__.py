@@ -37,6 +37,7 @@ from spikesim.datasets.frames import EventTally, Framed, Frames, to_frames
 from spikesim.datasets.loader import EpochSampler, event_loader
 from spikesim.datasets.ndigits import generate_ndigits
 from spikesim.datasets.nmnist import NMNIST, TrainTest, load_nmnist
+from spikesim.datasets.sharding import ShardedBatches
 from spikesim.datasets.simulator import EventSimulator, PixelModel, Simulated, simulate_events, simulate_stream
 from spikesim.datasets.split import Split, random_split
 from spikesim.datasets.transforms.draw import SampleKey
@@ -74,6 +75,7 @@ __all__ = [
     "Salvaged",
     "SampleKey",
     "SensorSize",
+    "ShardedBatches",
     "Simulated",
     "SpikeFile",
     "Split",

@@ -17,6 +17,7 @@ from spikesim.datasets.cache.stored import StoredFrames
 from spikesim.datasets.collation import as_frames, collate, pair_of
 from spikesim.datasets.counter import key_of, keys_at, order_of
 from spikesim.datasets.labels import class_names
+from spikesim.datasets.sharding import ShardedBatches
 from spikesim.datasets.transforms.base import EventTransform
 from spikesim.datasets.transforms.draw import SampleKey, sample_at
 from spikesim.datasets.transforms.settings import check_seed, check_whole
@@ -184,6 +185,7 @@ def event_loader(
     drop_last: bool = False,
     pin_memory: bool = False,
     classes: int | None = None,
+    shard: tuple[int, int] = (0, 1),
 ) -> DataLoader[Any]:
     """Return a loader of :class:`EventBatch`.
 
@@ -207,13 +209,15 @@ def event_loader(
         drop_last: leave out the last batch if it is not full.
         pin_memory: put batches into page-locked memory for a GPU.
         classes: number of classes, where labels are mixed and the dataset does not tell.
+        shard: rank of this process and number of processes that share the samples (:class:`ShardedBatches`); then
+            ``loader.batch_sampler.sampler`` is what has ``set_epoch``.
 
     Returns:
         The loader; batches are ``EventBatch(x [T, N, C, H, W], lengths [N], mask, y)``.
 
     Raises:
-        ConfigError: ``batch_size``, ``num_workers`` or ``seed`` is out of range, the dataset has no length, or
-            ``augment`` takes no frames.
+        ConfigError: ``batch_size``, ``num_workers`` or ``seed`` is out of range, the dataset has no length or fewer
+            samples than processes, or ``augment`` takes no frames.
 
     Example:
         >>> import numpy as np
@@ -234,13 +238,17 @@ def event_loader(
             f"dataset is a {type(dataset).__name__}; expected samples with a length, asked for by index: a list, or "
             "CachedFrames, FrameDataset or a Subset of them"
         )
+    sampler = EpochSampler(dataset, shuffle=shuffle, seed=seed)
+    batches: dict[str, Any] = (
+        {"batch_size": int(batch_size), "sampler": sampler, "drop_last": drop_last}
+        if shard == (0, 1)
+        else {"batch_sampler": ShardedBatches(sampler, int(batch_size), *shard, drop_last)}
+    )
     return _Loader(
         _Keyed(dataset, check_augment(augment), seed, classes or len(class_names(dataset)) or None),
-        batch_size=int(batch_size),
-        sampler=EpochSampler(dataset, shuffle=shuffle, seed=seed),
+        **batches,
         num_workers=int(num_workers),
         collate_fn=_as_it_comes,
-        drop_last=drop_last,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
         generator=torch.Generator().manual_seed(seed & (2**63 - 1)),  # else torch's global one is drawn from

@@ -65,6 +65,9 @@ def train(
     tensorboard: Annotated[bool | None, _flag("tensorboard")] = None,
     threads: Annotated[int | None, _flag("threads")] = None,
     device: Annotated[str | None, _flag("device")] = None,
+    devices: Annotated[int | None, _flag("devices")] = None,
+    strategy: Annotated[str | None, _flag("strategy")] = None,
+    sync_batchnorm: Annotated[bool | None, _flag("sync_batchnorm")] = None,
 ) -> None:
     """Train a spiking network on event-camera recordings.
 
@@ -90,8 +93,10 @@ def _run(folder: Path | None, file: Path | None, given: dict[str, Any]) -> None:
     from rich.console import Console
 
     from spikesim import training
+    from spikesim.training.ranks import place
 
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    quiet = not place().first  # of several processes under torchrun one speaks
+    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, quiet=quiet)
     try:
         if folder is not None:
             result = training.resume(folder, progress=True)
@@ -110,7 +115,7 @@ def _run(folder: Path | None, file: Path | None, given: dict[str, Any]) -> None:
         )
         raise typer.Exit(130) from interrupt
     samples = ", ".join(f"{count} {name}" for name, count in result.samples.items())
-    Console(soft_wrap=True, highlight=False, markup=False).print(
+    Console(soft_wrap=True, highlight=False, markup=False, quiet=quiet).print(
         f"test accuracy {100 * result.test_accuracy:.2f} %"
         f" (validation {100 * result.val_accuracy:.2f} %, epoch {result.best_epoch} of {result.epochs})\n"
         f"split {result.split}: {samples}; {result.seconds:.0f} s\n"

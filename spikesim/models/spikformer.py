@@ -36,13 +36,16 @@ def _tokens(inside: int, outside: int) -> list[nn.Module]:
     return [nn.Conv1d(inside, outside, 1), nn.BatchNorm1d(outside), _neuron()]
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
+    """Attention and MLP, each with a residual connection: ``[T*N, features, tokens]``."""
+
     def __init__(self, features: int, heads: int, ratio: int, scale: float) -> None:
         super().__init__()
         self.attention = SpikingSelfAttention(features, heads, scale)
         self.mlp = nn.Sequential(*_tokens(features, ratio * features), *_tokens(ratio * features, features))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add what each of the two makes."""
         x = x + self.attention(x)
         y: Tensor = x + self.mlp(x)
         return y
@@ -74,7 +77,7 @@ class Spikformer(nn.Module):
             stem += [*_image(inside, outside), nn.MaxPool2d(3, 2, 1)]
         self.stem = nn.Sequential(*stem)
         self.position = nn.Sequential(*_image(features, features))
-        self.blocks = nn.Sequential(*(_Block(features, heads, ratio, scale) for _ in range(depth)))
+        self.blocks = nn.Sequential(*(Block(features, heads, ratio, scale) for _ in range(depth)))
         self.head = nn.Linear(features, classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spikesim import __version__
 from spikesim.errors import ConfigError
@@ -76,6 +76,37 @@ def callbacks_of(config: TrainConfig, keep: KeepCheckpoints, progress: bool) -> 
     if progress:
         callbacks.append(EpochLines())
     return callbacks
+
+
+def strategy_of(config: TrainConfig) -> dict[str, Any]:
+    """What Lightning's trainer must know of the devices and of how they share the work."""
+    if config.strategy is None:
+        return {"devices": 1}
+    from lightning.pytorch.plugins.environments import TorchElasticEnvironment
+    from lightning.pytorch.strategies import DDPStrategy, FSDPStrategy
+
+    from spikesim.training.ranks import place
+
+    # Its own processes have torchrun's environment, too, so that there is one way in.
+    environment = TorchElasticEnvironment()
+    strategy = (
+        DDPStrategy(cluster_environment=environment)
+        if config.strategy == "ddp"
+        else FSDPStrategy(cluster_environment=environment, auto_wrap_policy=_blocks(), state_dict_type="full")
+    )
+    return {
+        "devices": config.devices,
+        "num_nodes": place().nodes,
+        "strategy": strategy,
+        "sync_batchnorm": config.sync_batchnorm,
+    }
+
+
+def _blocks() -> set[type]:
+    """Layers whose weights are gathered together where they are needed."""
+    from spikesim.models.spikformer import Block
+
+    return {Block}
 
 
 def logger_of(config: TrainConfig) -> Logger | bool:

@@ -7,16 +7,19 @@ from typing import Any, Literal
 
 import lightning.pytorch as lightning
 import torch
+from torch import nn
 from torch.nn import functional
 from torchmetrics.classification import MulticlassAccuracy
 
 from spikesim.datasets import EventBatch
 from spikesim.energy import SynapticOperations
-from spikesim.errors import ConfigError, DivergenceError
+from spikesim.errors import CheckpointError, ConfigError, DivergenceError
 from spikesim.nn import Network
 from spikesim.training.activity import Activity, rate_penalty
 from spikesim.training.evaluation import scores
 from spikesim.training.losses import CrossEntropy, Loss
+from spikesim.training.metrics import SampleMean
+from spikesim.training.ranks import gathered, summed
 from spikesim.training.rates import FiringRates
 from spikesim.training.schedule import warmup_cosine
 
@@ -84,8 +87,12 @@ class SpikingClassifier(lightning.LightningModule):
         # Not the module: its state is saved, and compiled modules rename it.
         self._unread: Any = torch.compile(network.unread) if compile else network.unread
         self.metadata = metadata or {}
+        # Known before the parameters are shared out, which makes them flat.
+        self._decayed = {name for name, p in network.named_parameters() if p.ndim >= 2}
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.val_accuracy = MulticlassAccuracy(classes, average="micro")
+        names = ("train_loss", "val_loss", "rate_penalty", "synops_per_connection")
+        self._means: Any = nn.ModuleDict({name: SampleMean() for name in names})
         self._rates: FiringRates | None = None
 
     def training_step(self, batch: EventBatch, index: int) -> torch.Tensor:
@@ -111,6 +118,10 @@ class SpikingClassifier(lightning.LightningModule):
         self.train_accuracy(self.network.read_out(y.detach(), batch.mask), batch.likeliest)
         self._log("train_loss", loss, len(batch.y))
         self._log("train_accuracy", self.train_accuracy, len(batch.y))
+        if self.trainer.world_size > 1:
+            # Gradients are averaged over processes; the last batch may hold one sample more on some of them.
+            samples = torch.tensor(len(batch.y), device=loss.device)
+            loss = loss * (samples * self.trainer.world_size / summed(samples))
         return loss
 
     def _counting(self, batch: EventBatch) -> AbstractContextManager[SynapticOperations | None]:
@@ -142,17 +153,18 @@ class SpikingClassifier(lightning.LightningModule):
         if self._rates is None:
             return
         self._rates.__exit__(None, None, None)
-        for layer, rate in self._rates.means().items():
-            self.log(f"rate/{layer}", rate)
+        for layer, rate in self._rates.means(shared=True).items():
+            self.log(f"rate/{layer}", rate, sync_dist=True)
         self._rates = None
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Set up the optimiser and the schedule over all steps of the run."""
-        matrices = [p for p in self.network.parameters() if p.requires_grad and p.ndim >= 2]
-        others = [p for p in self.network.parameters() if p.requires_grad and p.ndim < 2]
+        # FSDP puts a name of its own before those of the layers that it wraps.
+        named = [(n.replace("_fsdp_wrapped_module.", ""), p) for n, p in self.network.named_parameters()]
+        learnt = [(n, p) for n, p in named if p.requires_grad]
         groups = [
-            {"params": matrices, "weight_decay": self.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+            {"params": [p for n, p in learnt if n in self._decayed], "weight_decay": self.weight_decay},
+            {"params": [p for n, p in learnt if n not in self._decayed], "weight_decay": 0.0},
         ]
         optimizer: torch.optim.Optimizer = (
             torch.optim.AdamW(groups, lr=self.lr)
@@ -166,9 +178,11 @@ class SpikingClassifier(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what an exact resume needs; only tensors, numbers and strings go in."""
-        random = {"cpu": torch.get_rng_state()}
+        random: dict[str, Any] = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.device)
+            random["cuda"] = torch.cuda.get_rng_state(self.device).cpu()
+        if self.trainer.world_size > 1:
+            random["ranks"] = gathered(dict(random))
         checkpoint["spikesim"] = {**self.metadata, "random": random}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -178,11 +192,24 @@ class SpikingClassifier(lightning.LightningModule):
     def on_train_start(self) -> None:
         """Continue the generators where the checkpoint left them: set-up has drawn from them since."""
         random = self.__dict__.pop("_random", None)
+        rank, world = self.trainer.global_rank, self.trainer.world_size
         if random is None:
+            if rank:  # dropout and noise differ between samples, so between processes, too
+                torch.manual_seed(torch.initial_seed() + rank)
             return
+        ranks = random.get("ranks", [random])
+        if len(ranks) != world:
+            raise CheckpointError(
+                f"the run was trained by {len(ranks)} processes, but {world} continue it; start as many as before"
+            )
+        random = ranks[rank]
         torch.set_rng_state(random["cpu"].cpu())
         if "cuda" in random and self.device.type == "cuda":
             torch.cuda.set_rng_state(random["cuda"].cpu(), self.device)
 
     def _log(self, name: str, value: Any, samples: int) -> None:
+        if isinstance(value, torch.Tensor):
+            # Lightning's own mean over processes rounds their average number of samples to a whole one.
+            self._means[name].update(value.detach(), samples)
+            value = self._means[name]
         self.log(name, value, on_step=False, on_epoch=True, batch_size=samples)

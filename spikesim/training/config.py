@@ -45,7 +45,7 @@ class TrainConfig(BaseModel):
         description="Frames of equal duration (time) or of equal event count (count).",
     )
     epochs: int = Field(25, ge=1, description="Passes over the training set.")
-    batch_size: int = Field(32, ge=1, description="Recordings per optimiser step.")
+    batch_size: int = Field(32, ge=1, description="Recordings per optimiser step, of every device.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients are averaged for one optimiser step.")
     loss: Literal["readout", "mean", "count", "max", "last", "step", "count_mse"] = Field(
         "readout",
@@ -79,6 +79,14 @@ class TrainConfig(BaseModel):
     tensorboard: bool = Field(False, description="Write the metrics for TensorBoard, too.")
     threads: int | None = Field(None, ge=1, description="CPU threads.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU where there is one.")
+    devices: int = Field(1, ge=1, description="Processes on this machine, each on its own GPU, or all on the CPU.")
+    strategy: Literal["ddp", "fsdp"] | None = Field(
+        None,
+        description="How several devices train one network: ddp shares out the samples; fsdp the weights too, on GPUs.",
+    )
+    sync_batchnorm: bool = Field(
+        False, description="Batch-norm takes its statistics over the samples of all devices; needs GPUs."
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -92,6 +100,30 @@ class TrainConfig(BaseModel):
             )
         if self.label_smoothing and self.loss == "count_mse":
             raise ConfigError("training settings: label_smoothing means nothing for count_mse; leave it out")
+        self._check_devices()
+
+    def _check_devices(self) -> None:
+        if self.strategy is None and self.devices > 1:
+            raise ConfigError(
+                f"training settings: devices is {self.devices}, but strategy does not say how they share the work; add "
+                "strategy = 'ddp' (--strategy ddp)"
+            )
+        if self.strategy is None and self.sync_batchnorm:
+            raise ConfigError(
+                "training settings: sync_batchnorm means nothing for one device; leave it out, or set devices and "
+                "strategy"
+            )
+        if self.strategy == "fsdp":
+            if self.device == "cpu":
+                raise ConfigError(
+                    "training settings: strategy is 'fsdp' and device 'cpu', but fsdp shares out weights over GPUs; "
+                    "take strategy = 'ddp' on the CPU"
+                )
+            if taken := [name for name in ("ema", "clip", "compile") if getattr(self, name)]:
+                raise ConfigError(
+                    f"training settings: {', '.join(taken)} cannot be had with strategy 'fsdp', where no process "
+                    "holds all weights; leave it out, or take strategy = 'ddp'"
+                )
 
     def to_json(self) -> str:
         """Give the settings as JSON text; :func:`read_config` reads it back."""

@@ -108,6 +108,19 @@ class EventDataModule(lightning.LightningDataModule):
             else f"validation is {100 * held:g} % of what was for training"
         )
 
+    def refuse_few(self, ranks: int) -> None:
+        """Raise unless every part has a recording for each of so many processes.
+
+        Raises:
+            DatasetError: a part has fewer.
+        """
+        for part, count in self.samples.items():
+            if count < ranks:
+                raise DatasetError(
+                    f"the {part} part of {self.config.data} has {count} recordings, but {ranks} processes share them "
+                    f"and each needs one at least; use --devices {max(1, count)} or fewer, or more recordings"
+                )
+
     def _refuse_empty(self, counts: dict[str, int], total: int) -> None:
         config = self.config
         empty = [part for part, count in counts.items() if not count]
@@ -164,7 +177,16 @@ class EventDataModule(lightning.LightningDataModule):
             num_workers=self.config.workers,
             augment=augment,
             pin_memory=self.config.device != "cpu" and _has_gpu(),
+            shard=_shard(),
         )
+
+
+def _shard() -> tuple[int, int]:
+    """The share of this process in every part of the data: all of it where it is alone."""
+    import torch.distributed as dist
+
+    alone = not (dist.is_available() and dist.is_initialized())
+    return (0, 1) if alone else (dist.get_rank(), dist.get_world_size())
 
 
 def _has_gpu() -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from spikesim.errors import ConfigError
+from spikesim.training.ranks import gathered
 from spikesim.training.rates import FiringRates
 
 if TYPE_CHECKING:
@@ -52,13 +53,17 @@ def scores(network: Network, batch: EventBatch) -> torch.Tensor:
 
 
 @torch.no_grad()
-def evaluate(network: Network, batches: Iterable[EventBatch], device: str | torch.device = "cpu") -> Evaluation:
+def evaluate(
+    network: Network, batches: Iterable[EventBatch], device: str | torch.device = "cpu", *, shared: bool = False
+) -> Evaluation:
     """Measure a network in eval mode; its mode is put back afterwards.
 
     Args:
         network: with a readout, so that its output is ``[N, classes]``.
         batches: labelled batches.
         device: where the network already is.
+        shared: the batches are this process's share of a set that several measure together; each then gets the
+            measures of the whole set, every sample counted once.
 
     Raises:
         ConfigError: there is no sample.
@@ -81,9 +86,13 @@ def evaluate(network: Network, batches: Iterable[EventBatch], device: str | torc
                 labels.append(moved.likeliest.cpu())
     finally:
         network.train(training)
+    if shared:
+        parts = gathered((logits, labels, over_time, loss))
+        logits, labels, over_time = ([row for part in parts for row in part[k]] for k in range(3))
+        loss = sum(part[3] for part in parts)
     if not sum(len(label) for label in labels):
         raise ConfigError("there is no sample to evaluate; give a data set or split that is not empty")
-    return _summary(torch.cat(logits), torch.cat(labels), loss, over_time, rates.means())
+    return _summary(torch.cat(logits), torch.cat(labels), loss, over_time, rates.means(shared))
 
 
 def _summary(

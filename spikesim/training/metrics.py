@@ -25,6 +25,36 @@ def right_over_time(y: Tensor, target: Tensor, mask: Tensor | None = None) -> Te
     return (real.cumsum(0).argmax(2) == target).sum(1)
 
 
+class SampleMean(Metric):
+    """The mean over samples of a number that is known as the mean of each batch, over all processes.
+
+    >>> import torch
+    >>> mean = SampleMean()
+    >>> mean.update(torch.tensor(1.0), samples=3)
+    >>> mean.update(torch.tensor(2.0), samples=1)
+    >>> mean.compute()
+    tensor(1.2500)
+    """
+
+    full_state_update = False
+    total: Tensor
+    samples: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("samples", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, value: Tensor, samples: int) -> None:
+        """Add the mean of a batch of so many samples."""
+        self.total += value.float() * samples
+        self.samples += samples
+
+    def compute(self) -> Tensor:
+        """The mean so far; NaN of nothing."""
+        return self.total / self.samples
+
+
 class AccuracyOverTime(Metric):
     """Accuracy that the mean of the scores up to step t would give, for every t.
 

@@ -44,6 +44,8 @@ class MetricsCsv(lightning.Callback):
         row |= {name: f"{float(value):.6g}" for name, value in metrics}
         row["seconds"] = f"{time.perf_counter() - self._started:.2f}"
         self._rows.append(row)
+        if not trainer.is_global_zero:
+            return
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(row), restval="", extrasaction="ignore")
         writer.writeheader()

@@ -26,7 +26,7 @@ class EpochLines(lightning.Callback):
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open the bar of this epoch."""
         self._started = time.perf_counter()
-        if not self.console.is_terminal:
+        if not (self.console.is_terminal and trainer.is_global_zero):
             return
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -56,6 +56,8 @@ class EpochLines(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Close the bar and print the line of this epoch."""
         self._close()
+        if not trainer.is_global_zero:
+            return
         metric = trainer.callback_metrics
         rates = [float(value) for name, value in metric.items() if name.startswith("rate/")]
         firing = f"   firing {min(rates):.3f} to {max(rates):.3f}" if rates else ""

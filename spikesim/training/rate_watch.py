@@ -23,7 +23,7 @@ class RateWatch(lightning.Callback):
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Look at the rates of the epoch; the first says little, as weights have hardly moved."""
-        if not trainer.current_epoch:
+        if not trainer.current_epoch or not trainer.is_global_zero:
             return
         for name, value in trainer.callback_metrics.items():
             if name.startswith("rate/") and (advice := advise(name.removeprefix("rate/"), float(value))):

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from spikesim.dynamics import Neuron
+from spikesim.training.ranks import gathered
 
 
 class FiringRates:
@@ -56,9 +57,17 @@ class FiringRates:
         for hook in self._hooks:
             hook.remove()
 
-    def means(self) -> dict[str, float]:
-        """Give spikes per neuron and time step for every layer that ran."""
-        return {name: spikes.item() / max(1, self._places[name]) for name, spikes in self._spikes.items()}
+    def means(self, shared: bool = False) -> dict[str, float]:
+        """Give spikes per neuron and time step for every layer that ran.
+
+        Args:
+            shared: count the spikes of all processes that train together, each of which must then call this.
+        """
+        counts = {name: (int(spikes), self._places[name]) for name, spikes in self._spikes.items()}
+        parts = gathered(counts) if shared else [counts]
+        ran = [name for name in self._layers if any(name in part for part in parts)]
+        totals = {name: [sum(column) for column in zip(*(p[name] for p in parts if name in p))] for name in ran}
+        return {name: spikes / max(1, places) for name, (spikes, places) in totals.items()}
 
     def _counter(self, name: str) -> Any:
         def count(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:

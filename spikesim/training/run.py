@@ -18,6 +18,8 @@ from spikesim.nn import Network
 from spikesim.training.config import TrainConfig, read_config
 from spikesim.training.evaluation import evaluate
 from spikesim.training.interrupt import TrainingInterrupted
+from spikesim.training.launch import run_ranks
+from spikesim.training.ranks import check_ranks, gathered, leave, own_threads, place, started_as_rank
 from spikesim.training.record import TrainResult, read_result, write_record
 from spikesim.training.settings import interrupt_signal_kept, quiet_lightning, reproducible
 from spikesim.training.weights import load_weights
@@ -59,7 +61,7 @@ def train(config: TrainConfig, *, progress: bool = False) -> TrainResult:
             f"{config.out} already holds a run; continue it with `spikesim train --resume {config.out}`, "
             "or choose another folder with --out"
         )
-    return _run(config, checkpoint=None, progress=progress)
+    return _started(config, continued=False, progress=progress)
 
 
 def resume(folder: str | Path, *, progress: bool = False) -> TrainResult:
@@ -86,34 +88,60 @@ def resume(folder: str | Path, *, progress: bool = False) -> TrainResult:
     config = read_config(folder / "config.json").but(out=folder)
     if (folder / "result.json").exists():
         return read_result(folder)
-    last = folder / "checkpoints" / "last.ckpt"
-    # Without a checkpoint the first epoch was not completed: the same seed repeats it from the start.
-    return _run(config, checkpoint=last if last.exists() else None, progress=progress)
+    return _started(config, continued=True, progress=progress)
 
 
-def _run(config: TrainConfig, checkpoint: Path | None, progress: bool) -> TrainResult:
+def _started(config: TrainConfig, *, continued: bool, progress: bool) -> TrainResult:
+    check_ranks(config)
+    if config.strategy is None or started_as_rank():
+        return run_here(config, continued=continued, progress=progress)
+    with _stops_named(config.out):
+        run_ranks(config, continued=continued, progress=progress)
+    return read_result(config.out)
+
+
+def run_here(config: TrainConfig, *, continued: bool, progress: bool) -> TrainResult:
+    """Train in this process, alone or as one of several that have been started.
+
+    Args:
+        config: the settings.
+        continued: go on from the last checkpoint.
+        progress: as in :func:`train`.
+    """
     from spikesim.training.data import EventDataModule
     from spikesim.training.keep import read_run_checkpoint
     from spikesim.training.memory_guard import memory_kept
 
+    last = config.out / "checkpoints" / "last.ckpt"
+    # Without a checkpoint the first epoch was not completed: the same seed repeats it from the start.
+    checkpoint = last if continued and last.exists() else None
     if checkpoint is not None:
         read_run_checkpoint(checkpoint)  # a damaged file is named before any data is read
     started = time.perf_counter()
-    with memory_kept(), reproducible(config.seed, config.threads), _stops_named(config.out):
+    with memory_kept(), reproducible(config.seed, own_threads(config)), _stops_named(config.out):
         data = EventDataModule(config)
         data.setup()
+        data.refuse_few(place().world)
         network = _build(config, data)
         # The run may be continued from another folder.
         kept = config.but(data=config.data.expanduser().resolve())
-        write_text(config.out / "config.json", kept.to_json() + "\n")
+        if place().first:
+            write_text(config.out / "config.json", kept.to_json() + "\n")
         seconds = _seconds_before(config.out) if checkpoint else 0.0
         device = _device(config)
         best_epoch, best_accuracy = _fit(config, data, network, device, checkpoint, progress)
+        if config.strategy == "fsdp":  # of the one that was trained, every process holds a part
+            network = _build(config, data)
         network.to(device)
         load_weights(network, config.out / "checkpoints" / "best.ckpt")
-        tested = evaluate(network, data.test_dataloader(), device)
+        tested = evaluate(network, data.test_dataloader(), device, shared=True)
     seconds += time.perf_counter() - started
-    return write_record(config, data, network, tested, best_epoch, best_accuracy, seconds)
+    result = None
+    if place().first:
+        result = write_record(config, data, network, tested, best_epoch, best_accuracy, seconds)
+    result = gathered(result)[0]
+    leave()
+    return result
 
 
 def _build(config: TrainConfig, data: EventDataModule) -> Network:
@@ -146,7 +174,7 @@ def _fit(
 ) -> tuple[int, float]:
     import lightning.pytorch as lightning
 
-    from spikesim.training.assemble import callbacks_of, classifier_of, logger_of
+    from spikesim.training.assemble import callbacks_of, classifier_of, logger_of, strategy_of
     from spikesim.training.keep import KeepCheckpoints, SafeCheckpointIO
 
     classifier = classifier_of(config, network, len(data.classes))
@@ -155,7 +183,7 @@ def _fit(
     with quiet_lightning(), interrupt_signal_kept():
         trainer = lightning.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
-            devices=1,
+            **strategy_of(config),
             max_epochs=config.epochs,
             logger=logger,
             callbacks=callbacks_of(config, keep, progress),
@@ -198,7 +226,7 @@ def _device(config: TrainConfig) -> torch.device:
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:
         raise ConfigError("device: given 'cuda', but torch finds no GPU here; use --device cpu")
-    return torch.device("cuda" if available and config.device != "cpu" else "cpu")
+    return torch.device("cuda", place().local_rank) if available and config.device != "cpu" else torch.device("cpu")
 
 
 def _seconds_before(folder: Path) -> float:

@@ -55,9 +55,10 @@ def reproducible(seed: int, threads: int | None = None) -> Iterator[None]:
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Silence Lightning's banner, its advice on worker counts and one deprecation, and nothing else."""
-    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    names = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.distributed")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -65,7 +66,8 @@ def quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
             yield
     finally:
-        logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @contextmanager
