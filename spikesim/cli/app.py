@@ -19,6 +19,7 @@ from spikesim.cli import (
     predict,
     simulate,
     surrogates,
+    sweep,
     train,
 )
 
@@ -56,6 +57,7 @@ def options(
 
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
+app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("plot")(plot.plot)

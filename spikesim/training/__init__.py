@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from spikesim.training.restore import TrainedRun, load_run
     from spikesim.training.run import resume, train
     from spikesim.training.streaming import Prediction, predict
+    from spikesim.training.sweep_config import Sweep, read_sweep
+    from spikesim.training.sweep_results import SweepResult
+    from spikesim.training.sweeping import run_sweep
     from spikesim.training.weights import load_weights, read_weights
 
 __all__ = [
@@ -45,6 +48,8 @@ __all__ = [
     "Prediction",
     "SpikingClassifier",
     "StepCrossEntropy",
+    "Sweep",
+    "SweepResult",
     "TrainConfig",
     "TrainResult",
     "TrainedRun",
@@ -58,9 +63,11 @@ __all__ = [
     "predict",
     "rate_penalty",
     "read_config",
+    "read_sweep",
     "read_weights",
     "redraw",
     "resume",
+    "run_sweep",
     "train",
 ]
 
@@ -77,6 +84,8 @@ _HOME = {
     "Prediction": "streaming",
     "SpikingClassifier": "classifier",
     "StepCrossEntropy": "losses",
+    "Sweep": "sweep_config",
+    "SweepResult": "sweep_results",
     "TrainConfig": "config",
     "TrainResult": "record",
     "TrainedRun": "restore",
@@ -90,9 +99,11 @@ _HOME = {
     "predict": "streaming",
     "rate_penalty": "activity",
     "read_config": "config",
+    "read_sweep": "sweep_config",
     "read_weights": "weights",
     "redraw": "redrawing",
     "resume": "run",
+    "run_sweep": "sweeping",
     "train": "run",
 }
 
