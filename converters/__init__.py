@@ -1,4 +1,4 @@
-"""Convert trained ANNs to spiking networks, and prove what was converted; take over networks of snnTorch."""
+"""Convert trained ANNs to spiking networks, and prove it; take over networks of snnTorch and SpikingJelly."""
 
 if __name__ == "converters":
     raise ImportError(
@@ -21,6 +21,7 @@ from spikesim.converters.nir_import import from_nir
 from spikesim.converters.policies import NeuronPolicy, neuron_policy
 from spikesim.converters.report import ConversionReport
 from spikesim.converters.snntorch_network import from_snntorch
+from spikesim.converters.spikingjelly_network import from_spikingjelly
 from spikesim.converters.thresholds import maximum_threshold, mse_threshold, percentile_threshold
 from spikesim.converters.trained import QCFS, SlipReLU, prepare_qcfs
 from spikesim.converters.verdicts import Verdict
@@ -46,6 +47,7 @@ __all__ = [
     "folded",
     "from_nir",
     "from_snntorch",
+    "from_spikingjelly",
     "gaussian_threshold",
     "lloyd_threshold",
     "load_converted",

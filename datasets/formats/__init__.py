@@ -12,6 +12,7 @@ from spikesim.datasets.formats.files import (
     write_bin,
     write_events,
 )
+from spikesim.datasets.formats.sensor import stated_sensor
 from spikesim.datasets.formats.spikes import SHD_SENSOR, SpikeFile, write_spikes
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "read_boxes",
     "read_events",
     "salvage_events",
+    "stated_sensor",
     "write_bin",
     "write_events",
     "write_spikes",

@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from spikesim.cli import audit, compare, convert, datasets, demo, doctor, energy, simulate, surrogates, train
+from spikesim.cli import (
+    audit,
+    compare,
+    convert,
+    datasets,
+    demo,
+    doctor,
+    energy,
+    evaluate,
+    plot,
+    predict,
+    simulate,
+    surrogates,
+    sweep,
+    train,
+)
 
 app = typer.Typer(
     name="spikesim",
@@ -42,6 +57,10 @@ def options(
 
 app.command("demo")(demo.demo)
 app.command("train")(train.train)
+app.command("sweep")(sweep.sweep)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("plot")(plot.plot)
 app.command("convert")(convert.convert)
 app.command("compare")(compare.compare)
 app.command("audit")(audit.audit)

@@ -22,10 +22,17 @@ if TYPE_CHECKING:
     from spikesim.training.images import fit_images, image_accuracy
     from spikesim.training.interrupt import TrainingInterrupted
     from spikesim.training.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
+    from spikesim.training.measured import Measured, evaluate_run
     from spikesim.training.metrics import AccuracyOverTime
     from spikesim.training.rates import FiringRates
     from spikesim.training.record import TrainResult
+    from spikesim.training.redrawing import redraw
+    from spikesim.training.restore import TrainedRun, load_run
     from spikesim.training.run import resume, train
+    from spikesim.training.streaming import Prediction, predict
+    from spikesim.training.sweep_config import Sweep, read_sweep
+    from spikesim.training.sweep_results import SweepResult
+    from spikesim.training.sweeping import run_sweep
     from spikesim.training.weights import load_weights, read_weights
 
 __all__ = [
@@ -37,19 +44,30 @@ __all__ = [
     "EventDataModule",
     "FiringRates",
     "Loss",
+    "Measured",
+    "Prediction",
     "SpikingClassifier",
     "StepCrossEntropy",
+    "Sweep",
+    "SweepResult",
     "TrainConfig",
     "TrainResult",
+    "TrainedRun",
     "TrainingInterrupted",
     "evaluate",
+    "evaluate_run",
     "fit_images",
     "image_accuracy",
+    "load_run",
     "load_weights",
+    "predict",
     "rate_penalty",
     "read_config",
+    "read_sweep",
     "read_weights",
+    "redraw",
     "resume",
+    "run_sweep",
     "train",
 ]
 
@@ -62,19 +80,30 @@ _HOME = {
     "EventDataModule": "data",
     "FiringRates": "rates",
     "Loss": "losses",
+    "Measured": "measured",
+    "Prediction": "streaming",
     "SpikingClassifier": "classifier",
     "StepCrossEntropy": "losses",
+    "Sweep": "sweep_config",
+    "SweepResult": "sweep_results",
     "TrainConfig": "config",
     "TrainResult": "record",
+    "TrainedRun": "restore",
     "TrainingInterrupted": "interrupt",
     "evaluate": "evaluation",
+    "evaluate_run": "measured",
     "fit_images": "images",
     "image_accuracy": "images",
+    "load_run": "restore",
     "load_weights": "weights",
+    "predict": "streaming",
     "rate_penalty": "activity",
     "read_config": "config",
+    "read_sweep": "sweep_config",
     "read_weights": "weights",
+    "redraw": "redrawing",
     "resume": "run",
+    "run_sweep": "sweeping",
     "train": "run",
 }
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from spikesim import __version__
 from spikesim.errors import ConfigError
-from spikesim.nn import Count, Last, Max, Mean
+from spikesim.models import BUILT_IN, build
+from spikesim.models.lookup import fitting
+from spikesim.nn import Count, Last, Max, Mean, Network
 from spikesim.training.losses import CountMSE, CrossEntropy, Loss, StepCrossEntropy
 
 if TYPE_CHECKING:
     import lightning.pytorch as lightning
     from lightning.pytorch.loggers import Logger
 
-    from spikesim.nn import Network
     from spikesim.training.classifier import SpikingClassifier
     from spikesim.training.config import TrainConfig
     from spikesim.training.keep import KeepCheckpoints
@@ -37,13 +39,56 @@ def loss_of(config: TrainConfig, network: Network) -> Loss:
     return CrossEntropy(readout, config.label_smoothing)
 
 
-def classifier_of(config: TrainConfig, network: Network, classes: int) -> SpikingClassifier:
-    """The Lightning module of a run."""
+def network_of(config: TrainConfig, shape: Sequence[int], classes: int) -> Network:
+    """The network of a run, with fresh weights.
+
+    Args:
+        config: the settings.
+        shape: ``[P, H, W]`` of a frame.
+        classes: number of classes.
+
+    Raises:
+        ConfigError: the frames are not square, the settings are not the network's, or it has no readout.
+
+    >>> from spikesim.training import TrainConfig
+    >>> network_of(TrainConfig(data="recordings", width=4), (2, 34, 34), 10).readout
+    Mean()
+    """
+    channels, height, width = shape
+    if height != width and fitting(config.model, size=height):
+        raise ConfigError(
+            f"the recordings are {width}x{height} pixels, and {config.model} takes square ones; "
+            "give a network of your own with --model package.module:factory"
+        )
+    options = fitting(config.model, channels=channels, classes=classes, size=height, inputs=channels * height * width)
+    # What was asked for on purpose must be taken; the defaults are those of conv_snn.
+    chosen = {k: v for k, v in config.changed().items() if k in ("width", "tau")}
+    chosen = {"width": config.width, "tau": config.tau} if config.model == "conv_snn" else chosen
+    if config.model in BUILT_IN and (extra := chosen.keys() - fitting(config.model, **chosen).keys()):
+        raise ConfigError(f"{', '.join(sorted(extra))}: {config.model} takes no such setting; leave it out")
+    options |= fitting(config.model, **chosen)
+    network = build(config.model, **options)
+    if not isinstance(network, Network) or network.readout is None:
+        raise ConfigError(
+            f"{config.model} gives a {type(network).__name__}; training on events needs a spikesim Network "
+            "with a readout: return Network(module, readout=Mean())"
+        )
+    return network
+
+
+def classifier_of(
+    config: TrainConfig, network: Network, classes: Sequence[str], shape: Sequence[int]
+) -> SpikingClassifier:
+    """The Lightning module of a run; its checkpoints say what a reader needs to build the network again."""
     from spikesim.training.classifier import SpikingClassifier
+    from spikesim.training.restore import SCHEMA
+
+    # The checkpoint may be read from another folder.
+    kept = config.but(data=config.data.expanduser().resolve())
 
     return SpikingClassifier(
         network,
-        classes,
+        len(classes),
         loss_of(config, network),
         optimizer=config.optimizer,
         lr=config.lr,
@@ -52,7 +97,13 @@ def classifier_of(config: TrainConfig, network: Network, classes: int) -> Spikin
         rates=(config.rate_penalty, config.rate_low, config.rate_high) if config.rate_penalty else None,
         synops=config.synop_penalty,
         compile=config.compile,
-        metadata={"schema": 1, "version": __version__, "config": config.to_json()},
+        metadata={
+            "schema": SCHEMA,
+            "version": __version__,
+            "config": kept.to_json(),
+            "classes": list(classes),
+            "shape": list(shape),
+        },
     )
 
 

@@ -168,6 +168,10 @@ class EventDataModule(lightning.LightningDataModule):
         """Give the test batches in a fixed order."""
         return self._loader("test")
 
+    def part(self, name: str) -> DataLoader[Any]:
+        """Give the batches of "training", "validation" or "test" in a fixed order, without shifts."""
+        return self._loader(name)
+
     def _loader(self, part: str, shuffle: bool = False, augment: Any = None) -> DataLoader[Any]:
         return event_loader(
             self._parts[part],

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from spikesim.errors import SpikesimError
+from spikesim.training.redrawing import of_test
 from spikesim.viz import (
-    accuracy_over_time,
-    confusion_matrix,
-    firing_rates,
     png_bytes,
     predictions,
     raster,
@@ -32,6 +30,7 @@ SHOWN = 8  # samples in the picture of predictions
 COUNTED = 32  # samples of the energy report
 
 PICTURES = {
+    "rate_curves.png": "firing rate of every spiking layer over epochs",
     "accuracy.png": "accuracy after every time step",
     "confusion.png": "which classes are taken for which",
     "rates.png": "firing rate of every spiking layer",
@@ -64,16 +63,12 @@ def write_pictures(
         said = network(few.x.float(), mask=few.mask).float().softmax(1)
     confidences, named = said.max(1)
     figures = {
-        "confusion.png": confusion_matrix(tested.confusion, classes),
-        "rates.png": firing_rates(tested.rates),
+        **of_test(tested, classes),
         "predictions.png": predictions(
             few.x.sum(0).cpu().numpy(),
             [classes[k] for k in few.likeliest.tolist()],
             [classes[k] for k in named.tolist()],
             confidences.tolist(),
-        ),
-        "accuracy.png": accuracy_over_time(
-            range(1, len(tested.accuracy_at) + 1), {"test recordings": tested.accuracy_at}
         ),
         "raster.png": _rasters({name: recording[name].spikes for name in recording}),
     }

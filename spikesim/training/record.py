@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from spikesim.errors import ConfigError
 from spikesim.training.pictures import PICTURES, write_pictures
-from spikesim.viz import png_bytes, training_curves, write_bytes, write_text
+from spikesim.training.redrawing import over_epochs
+from spikesim.viz import png_bytes, write_bytes, write_text
 
 if TYPE_CHECKING:
     from spikesim.nn import Network
@@ -88,14 +89,8 @@ def write_record(
         accuracy_at=tested.accuracy_at,
         calibration_error=tested.calibration_error,
     )
-    column = {name: [float(row[name]) for row in rows] for name in rows[0]}
-    figure = training_curves(
-        [int(epoch) for epoch in column["epoch"]],
-        {"training": column["train_loss"], "validation": column["val_loss"]},
-        {"training": column["train_accuracy"], "validation": column["val_accuracy"]},
-        best_epoch,
-    )
-    write_bytes(config.out / "curves.png", png_bytes(figure))
+    for name, figure in over_epochs(rows).items():
+        write_bytes(config.out / name, png_bytes(figure))
     device = next(network.parameters()).device
     batch = next(iter(data.test_dataloader())).to(device)
     energy = write_pictures(config.out, network, batch, tested, data.classes, f"test recordings of {config.data.name}")

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from spikesim.errors import CheckpointError, ConfigError
-from spikesim.models import BUILT_IN, build
-from spikesim.models.lookup import fitting
-from spikesim.nn import Network
+from spikesim.training.assemble import network_of
 from spikesim.training.config import TrainConfig, read_config
 from spikesim.training.evaluation import evaluate
 from spikesim.training.interrupt import TrainingInterrupted
@@ -26,6 +24,7 @@ from spikesim.training.weights import load_weights
 from spikesim.viz import write_text
 
 if TYPE_CHECKING:
+    from spikesim.nn import Network
     from spikesim.training.data import EventDataModule
 
 _log = logging.getLogger(__name__)
@@ -122,16 +121,16 @@ def run_here(config: TrainConfig, *, continued: bool, progress: bool) -> TrainRe
         data = EventDataModule(config)
         data.setup()
         data.refuse_few(place().world)
-        network = _build(config, data)
+        network = network_of(config, data.shape, len(data.classes))
         # The run may be continued from another folder.
         kept = config.but(data=config.data.expanduser().resolve())
         if place().first:
             write_text(config.out / "config.json", kept.to_json() + "\n")
         seconds = _seconds_before(config.out) if checkpoint else 0.0
-        device = _device(config)
+        device = device_of(config.device)
         best_epoch, best_accuracy = _fit(config, data, network, device, checkpoint, progress)
         if config.strategy == "fsdp":  # of the one that was trained, every process holds a part
-            network = _build(config, data)
+            network = network_of(config, data.shape, len(data.classes))
         network.to(device)
         load_weights(network, config.out / "checkpoints" / "best.ckpt")
         tested = evaluate(network, data.test_dataloader(), device, shared=True)
@@ -142,26 +141,6 @@ def run_here(config: TrainConfig, *, continued: bool, progress: bool) -> TrainRe
     result = gathered(result)[0]
     leave()
     return result
-
-
-def _build(config: TrainConfig, data: EventDataModule) -> Network:
-    channels, size = data.channels, data.size
-    options = fitting(
-        config.model, channels=channels, classes=len(data.classes), size=size, inputs=channels * size * size
-    )
-    # What was asked for on purpose must be taken; the defaults are those of conv_snn.
-    chosen = {k: v for k, v in config.changed().items() if k in ("width", "tau")}
-    chosen = {"width": config.width, "tau": config.tau} if config.model == "conv_snn" else chosen
-    if config.model in BUILT_IN and (extra := chosen.keys() - fitting(config.model, **chosen).keys()):
-        raise ConfigError(f"{', '.join(sorted(extra))}: {config.model} takes no such setting; leave it out")
-    options |= fitting(config.model, **chosen)
-    network = build(config.model, **options)
-    if not isinstance(network, Network) or network.readout is None:
-        raise ConfigError(
-            f"{config.model} gives a {type(network).__name__}; training on events needs a spikesim Network "
-            "with a readout: return Network(module, readout=Mean())"
-        )
-    return network
 
 
 def _fit(
@@ -177,7 +156,7 @@ def _fit(
     from spikesim.training.assemble import callbacks_of, classifier_of, logger_of, strategy_of
     from spikesim.training.keep import KeepCheckpoints, SafeCheckpointIO
 
-    classifier = classifier_of(config, network, len(data.classes))
+    classifier = classifier_of(config, network, data.classes, data.shape)
     keep = KeepCheckpoints(config.out / "checkpoints")
     logger = logger_of(config)
     with quiet_lightning(), interrupt_signal_kept():
@@ -222,11 +201,21 @@ def _stops_named(folder: Path) -> Iterator[None]:
         raise TrainingInterrupted(folder) from interrupt
 
 
-def _device(config: TrainConfig) -> torch.device:
+def device_of(asked: str) -> torch.device:
+    """Where a run computes.
+
+    Args:
+        asked: "auto", "cpu" or "cuda".
+
+    Raises:
+        ConfigError: another word, or a GPU is asked for that is not there.
+    """
+    if asked not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device: given {asked!r}, expected auto, cpu or cuda")
     available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
+    if asked == "cuda" and not available:
         raise ConfigError("device: given 'cuda', but torch finds no GPU here; use --device cpu")
-    return torch.device("cuda", place().local_rank) if available and config.device != "cpu" else torch.device("cpu")
+    return torch.device("cuda", place().local_rank) if available and asked != "cpu" else torch.device("cpu")
 
 
 def _seconds_before(folder: Path) -> float:

@@ -5,7 +5,7 @@ nothing has to be closed and no display is needed. Matplotlib is imported on the
 """
 
 from spikesim.viz.accuracy import accuracy_over_time
-from spikesim.viz.curves import training_curves
+from spikesim.viz.curves import rate_curves, training_curves
 from spikesim.viz.energy import energy_bars
 from spikesim.viz.files import png_bytes, write_bytes, write_text
 from spikesim.viz.outcome import confusion_matrix, firing_rates, predictions
@@ -28,6 +28,7 @@ __all__ = [
     "png_bytes",
     "predictions",
     "raster",
+    "rate_curves",
     "recording_preview",
     "state_trace",
     "surrogate_curves",
