@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,17 +11,19 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from spikesim.converters.data import Batches, check_shape, pairs_of
 from spikesim.converters.early_exit import EarlyExit
 from spikesim.converters.expense import Tally, counted_run
+from spikesim.converters.folding import folded
 from spikesim.converters.inputs import Inputs, as_given, count, pieces, tensors_of
 from spikesim.converters.movements import TokenEmbedding
 from spikesim.converters.report import Accuracy
 from spikesim.converters.settling import SettlingNetwork, waits
 from spikesim.energy import Ledger, Profile, load_profile, price
 from spikesim.energy.record import called
-from spikesim.errors import CalibrationError, ConfigError
+from spikesim.errors import CalibrationError, ConfigError, ConversionError
 from spikesim.nn import Constant, Network
 
 PROFILE = "horowitz45-fp32"
@@ -41,7 +44,8 @@ def measure(
     Args:
         network: A converted network; its outputs before the readout are summed from the first step that counts.
         data: Labelled batches, see :func:`spikesim.converters.data.pairs_of`; class scores on axis 1.
-        ann: The ANN, on the same samples; None to leave it out.
+        ann: The ANN, on the same samples; None to leave it out. Its batch-norms are folded before it is counted, as
+            those of the network were; where that cannot be done a warning says that they are charged.
         profile: Prices of the operations, see :func:`spikesim.energy.load_profile`; None to count no operations, which
             takes about half the time.
         like: Gives dtype and device of the inputs; those of the network by default.
@@ -69,6 +73,8 @@ def measure(
     tally = None if prices is None else Tally(prices, timesteps, wait, settles)
     right_ann, right_snn, samples, right_settled = 0, torch.zeros(timesteps, dtype=torch.float64), 0, 0
     for x, y in _pieces(network, data, timesteps + wait, like):
+        if samples == 0 and ann is not None and tally is not None:
+            ann = _without_norms(ann, x)
         scores, ann_ledger = _run(ann, x, tally is not None) if ann is not None else (None, None)
         if scores is not None:
             _check_scores(scores, y)
@@ -169,6 +175,21 @@ def measure_early(quick: EarlyExit, data: Batches, *, profile: str | Path | Prof
         spikes=counted and counted[0],
         energy=counted and counted[1],
     )
+
+
+def _without_norms(ann: nn.Module, x: Inputs) -> nn.Module:
+    """The ANN as it would be deployed, for a fair count."""
+    if not any(isinstance(module, _BatchNorm) for module in ann.modules()):
+        return ann
+    try:
+        return folded(ann, x)
+    except ConversionError as error:
+        warnings.warn(
+            f"the batch-norms of the ANN cannot be folded and are charged as layers of its own, which favours the "
+            f"network: {error}",
+            stacklevel=3,
+        )
+        return ann
 
 
 def _run(network: nn.Module, x: Inputs, counted: bool) -> tuple[Any, Ledger | None]:

@@ -13,7 +13,6 @@ from spikesim.cli.model import InputShape, JsonPath, ModelName, Settings, Weight
 from spikesim.errors import ConfigError
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 
@@ -45,12 +44,29 @@ def energy(
         typer.Option(min=1, help="Use at most so many inputs (default 64; 8 random ones).", show_default=False),
     ] = None,
     kind: Annotated[
-        str, typer.Option("--input", help="What the array x holds: analog values, or events (whole counts).")
+        str,
+        typer.Option(
+            "--input",
+            help="What the array x holds: analog values (analog_once: charged at the first step only; "
+            "analog_each_step: at every step), or events (whole counts).",
+        ),
     ] = "analog",
+    ann: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="For a spiking network: the ANN to compare with, such as its source."),
+    ] = None,
+    ann_weights: Annotated[Path | None, typer.Option(help="Weights of that ANN, as for --weights.")] = None,
+    ann_settings: Annotated[
+        list[str] | None, typer.Option("--ann-set", metavar="NAME=VALUE", help="An argument for its factory.")
+    ] = None,
     fold: Annotated[
         bool, typer.Option("--fold/--no-fold", help="Count batch-norm as part of the weights before it.")
     ] = True,
     profile: Annotated[str, typer.Option(help="Hardware profile: a name or a TOML file.")] = "horowitz45-fp32",
+    connections: Annotated[
+        str, typer.Option(help="Weights that count: all, or nonzero, for hardware that stores pruned ones sparsely.")
+    ] = "all",
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse operations without a price.")] = False,
     memory: Annotated[
         str | None, typer.Option(help="Charge traffic of weights and potentials to this memory of the profile.")
     ] = None,
@@ -75,31 +91,40 @@ def energy(
 
     Example: spikesim energy conv_snn --weights runs/nmnist/checkpoints/best.ckpt --recordings NMNIST
     """
+    from spikesim.cli.energy_baseline import source_ann, without_norms
     from spikesim.cli.energy_inputs import energy_inputs
     from spikesim.cli.model import check_takes, fitting, load_model
     from spikesim.energy import Included, energy_report
     from spikesim.energy.formats import FORMATS
     from spikesim.nn import Network
-    from spikesim.viz import write_text
+    from spikesim.viz import check_writable, write_text
 
-    if kind not in ("analog", "events"):
-        raise ConfigError(f"--input: given '{kind}', expected analog or events")
+    wanted = {".json": json_path, ".html": html_path, ".tex": latex_path, ".md": markdown_path, ".csv": csv_path}
+    _one_of("--input", kind, ("analog", "analog_once", "analog_each_step", "events"))
+    _one_of("--connections", connections, ("all", "nonzero"))
+    for path in wanted.values():
+        if path is not None:
+            check_writable(path)  # before minutes of counting are lost
     loaded = _of_snntorch(load_model(model, weights, settings))
     x, kind, source = energy_inputs(loaded, calibration, input_shape, recordings, timesteps, samples, kind)
     x = fitting(loaded, x)
     check_takes(loaded, x, source)
     include = Included(weights=memory, potentials=memory, latency=latency)
     options: dict[str, Any] = {"input": kind, "profile": profile, "source": source, "include": include}
+    options |= {"connections": connections, "strict": strict}
+    if ann is not None:
+        options |= source_ann(loaded, x, ann, ann_weights, ann_settings, fold)
+    elif ann_weights is not None or ann_settings:
+        raise ConfigError("--ann-weights and --ann-set are for the model that --ann names; give --ann too")
     if timesteps is not None and not isinstance(loaded, Network):
         from spikesim.converters import convert
 
-        options |= {"ann": _folded(loaded, x) if fold else loaded, "ann_name": f"source ANN {model}"}
+        options |= {"ann": without_norms(loaded, x) if fold else loaded, "ann_name": f"source ANN {model}"}
         counted: nn.Module = convert(loaded, x, timesteps=timesteps).network
     else:
-        counted = _folded(loaded, x) if fold else loaded
+        counted = without_norms(loaded, x) if fold else loaded
     report = energy_report(counted, x, **options)
     report.show()
-    wanted = {".json": json_path, ".html": html_path, ".tex": latex_path, ".md": markdown_path, ".csv": csv_path}
     for form, path in wanted.items():
         if path is not None:
             write_text(path, FORMATS[form](report))
@@ -114,35 +139,9 @@ def _of_snntorch(model: nn.Module) -> nn.Module:
     return from_snntorch(model).eval() if found is not None and found[1] == "snntorch" else model
 
 
-def _folded(model: nn.Module, x: torch.Tensor) -> nn.Module:
-    """The model without batch-norms; says which stay, since they are charged."""
-    from rich.console import Console
-    from torch.nn.modules.batchnorm import _BatchNorm
-
-    from spikesim.converters import fold_batchnorm, folded
-    from spikesim.errors import ConversionError
-    from spikesim.nn import Network
-
-    def norms(module: nn.Module) -> list[str]:
-        return [name for name, m in module.named_modules() if isinstance(m, _BatchNorm)]
-
-    try:
-        simple = fold_batchnorm(model, x)  # keeps the names of the layers
-    except ConversionError:
-        simple = model  # what cannot be traced is counted as it stands
-    left = norms(simple)
-    if left and not isinstance(model, Network):
-        try:
-            return folded(model, x)
-        except ConversionError:
-            pass  # what cannot be traced is counted as it stands
-    if left:
-        Console(stderr=True, soft_wrap=True).print(
-            f"batch-norm cannot be folded and is charged as layers of its own: {', '.join(left)}",
-            markup=False,
-            highlight=False,
-        )
-    return simple
+def _one_of(option: str, given: str, expected: tuple[str, ...]) -> None:
+    if given not in expected:
+        raise ConfigError(f"{option}: given '{given}', expected {', '.join(expected[:-1])} or {expected[-1]}")
 
 
 app.command("diff")(diff)

@@ -88,7 +88,8 @@ def energy_budget(
 
     Raises:
         BudgetError: no setting meets the budget; its ``least`` is the trial that comes closest.
-        ConfigError: a budget that is not positive, no settings, or measurements that are not two numbers.
+        ConfigError: a budget that is not positive, no settings, or measurements that are not two numbers, the
+            second in 0 to 1.
 
     Example:
         >>> from spikesim.energy import energy_budget
@@ -135,6 +136,11 @@ class _Search:
                 energy, accuracy = (float(value) for value in found)
             except (TypeError, ValueError) as error:
                 raise ConfigError(f"measure gave {found!r}, expected joules per inference and an accuracy") from error
+            if -math.inf < energy < 0 or (math.isfinite(accuracy) and not 0 <= accuracy <= 1):
+                raise ConfigError(
+                    f"measure gave energy {energy:.4g} and accuracy {accuracy:.4g}; expected joules per inference, not "
+                    "below 0, and then an accuracy as a fraction of 1: swap them, or divide percents by 100"
+                )
             tried = self.trials[place] = Trial(self.settings[place], energy, accuracy)
             if self.within(place) and (self.best is None or _rank(tried) > _rank(self.best)):
                 self.best, self.candidate = tried, candidate

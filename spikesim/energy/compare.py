@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from spikesim.dynamics import Neuron, Stateful
 from spikesim.energy.baselines import relu_twin, time_mean
 from spikesim.energy.included import Included
-from spikesim.energy.ledger import InputKind, Ledger
+from spikesim.energy.ledger import Connections, InputKind, Ledger
 from spikesim.energy.profile import Profile, load_profile
 from spikesim.energy.report import EnergyReport
 from spikesim.errors import LedgerError
@@ -31,6 +32,7 @@ def energy_report(
     source: str | None = None,
     include: Included | None = None,
     seed: int = 0,
+    connections: Connections = "all",
 ) -> EnergyReport:
     """Count and price a network and its baselines on the same samples.
 
@@ -39,7 +41,8 @@ def energy_report(
         x: its input: ``[T, N, ...]``, or ``[N, ...]`` with an encoder and for a plain ANN.
         input: what ``x`` holds: "analog", "events" (whole counts) or the ``SpikeType`` that an encoder emits.
         profile: name, path or loaded profile.
-        ann: baseline ANN, for a converted network its source; by default the network with ReLUs for neurons.
+        ann: baseline ANN, for a converted network its source, without spiking neurons; by default
+            the network with ReLUs for neurons.
         ann_input: input of the ANN, ``[N, ...]``, analog; by default ``x`` itself for a network with an encoder, else
             the mean of ``x`` over time.
         ann_name: what the report calls the ANN; by default the name of its class.
@@ -48,13 +51,14 @@ def energy_report(
         source: where ``x`` comes from, in words, for the report.
         include: memory traffic and static power; by default neither.
         seed: of the resamplings and draws behind the intervals.
+        connections: of both sides: "all" weights, or only those that are not zero ("nonzero").
 
     Returns:
         The report; ``show()`` prints it, ``save(path)`` writes JSON.
 
     Raises:
-        LedgerError: see :meth:`spikesim.energy.Ledger.record`; under ``strict`` also a count that the profile does
-            not price.
+        LedgerError: see :meth:`spikesim.energy.Ledger.record`; ``ann`` holds spiking neurons; under
+            ``strict`` also a count that the profile does not price.
         PricingError: the profile may not be applied: see :class:`spikesim.energy.Included`.
         ConfigError: a profile that is missing or broken.
 
@@ -70,7 +74,7 @@ def energy_report(
         (96, 'analog_once', 237)
     """
     priced_by = profile if isinstance(profile, Profile) else load_profile(profile)
-    ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict)
+    ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict, connections=connections)
     options: dict[str, Any] = {"include": include or Included(), "seed": seed}
     if not isinstance(network, Network):
         if ann is not None:
@@ -81,12 +85,13 @@ def energy_report(
         # A network that makes a sequence of its input by itself takes samples, as one with an encoder does.
         ann_input = x if type(network).over_time is not Network.over_time else _static(network, x, mask)
     if ann is not None:
+        _require_ann(ann)
         baseline, name = ann, ann_name or f"source ANN {type(ann).__name__}"
     else:
         baseline, name = relu_twin(network), "ReLU twin of the network (not trained as an ANN)"
     if isinstance(baseline, Network) and baseline.encoder is None:
         ann_input = ann_input.unsqueeze(0)
-    ann_ledger = Ledger.record(baseline, ann_input, input="analog", strict=strict)
+    ann_ledger = Ledger.record(baseline, ann_input, input="analog", strict=strict, connections=connections)
     if ann_ledger.samples != ledger.samples:
         raise LedgerError(
             f"the ANN ran on {ann_ledger.samples} samples and the network on {ledger.samples}; give both the same"
@@ -101,6 +106,17 @@ def _static(network: Network, x: Any, mask: torch.Tensor | None) -> Any:
     if not isinstance(x, torch.Tensor):
         raise LedgerError("the network takes a tree of tensors; pass ann_input for the baseline")
     return time_mean(x, mask)
+
+
+def _require_ann(ann: nn.Module) -> None:
+    for name, part in ann.named_modules():
+        spiking = isinstance(part, Neuron) and part.emits.is_spike
+        if spiking or (isinstance(part, Stateful) and not isinstance(part, Neuron) and not part.static):
+            raise LedgerError(
+                f"ann holds {type(part).__name__} at {name or '(root)'!r}, so that it is a spiking network and no "
+                "baseline without spikes; give the ANN that the network was converted from, or leave ann out for its "
+                "ReLU twin. Two spiking networks are compared by energy_diff(report_a, report_b)"
+            )
 
 
 def _checked(report: EnergyReport, strict: bool) -> EnergyReport:

@@ -13,6 +13,7 @@ from spikesim.errors import ConfigError
 
 PROFILES = "spikesim.energy.profiles"
 REFERENCES = "spikesim.energy.references"
+_LONG = 40  # characters of a value that a message quotes
 _Read = TypeVar("_Read", bound=BaseModel)
 
 
@@ -46,5 +47,17 @@ def read_model(source: str | Path, package: str, model: type[_Read]) -> _Read:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"profile {origin}: not valid TOML ({error})") from error
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc'])) or 'profile'}: {e['msg']}" for e in error.errors()]
-        raise ConfigError(f"profile {origin}: " + "; ".join(faults)) from error
+        raise ConfigError(f"profile {origin}: " + "; ".join(faults(error))) from error
+
+
+def faults(error: ValidationError, values: bool = False) -> list[str]:
+    """What is wrong with which field, in one clause each; with the values too."""
+    return [
+        f"{'.'.join(map(str, e['loc'])) or 'profile'}{_given(e['input']) if values else ''}: {e['msg']}"
+        for e in error.errors(include_url=False)
+    ]
+
+
+def _given(value: object) -> str:
+    text = repr(value)
+    return f" = {text if len(text) <= _LONG else text[:_LONG] + '...'}"

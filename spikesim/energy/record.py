@@ -159,6 +159,14 @@ def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | Non
     tensors = [t for t in tree_leaves(x) if isinstance(t, torch.Tensor)]
     if not tensors:
         raise LedgerError(f"x is a {type(x).__name__}, but it must be a tensor or hold tensors")
+    inner = [name for name, m in root.named_modules() if isinstance(m, Network)]
+    if inner and not wrapped:
+        raise LedgerError(
+            f"{type(network).__name__} runs a spikesim.nn.Network ({inner[0] or '(root)'!r}) in a way of its own, so "
+            "that its steps cannot be told: give that Network itself. A network with early exits is measured by "
+            "spikesim.converters.measure_early(network, data), or as one that takes all its steps by "
+            "energy_report(network.whole(), ...)"
+        )
     if not wrapped and any(isinstance(m, TimeAware) for m in root.modules()):
         raise LedgerError(
             f"{type(root).__name__} holds modules that see time but is no spikesim.nn.Network; "

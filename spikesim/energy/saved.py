@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from spikesim.energy.digest import document_digest
 from spikesim.energy.document import REPORT_SCHEMA
+from spikesim.energy.files import faults
 from spikesim.energy.geometry import Geometry
 from spikesim.energy.included import Included
 from spikesim.energy.layer_counts import LayerCounts
@@ -104,7 +105,10 @@ def report_of(content: Mapping[str, Any], name: str) -> EnergyReport:
         differ = [side for side in energies if not math.isclose(energies[side], said[side], rel_tol=_SAME)]
     except PricingError as error:
         raise ConfigError(f"{name}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, ValidationError) as error:
+    except ValidationError as error:
+        named = "; ".join(f"profile.{fault}" for fault in faults(error, values=True))
+        raise ConfigError(f"{name} is a damaged report ({named}); make it again") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(f"{name} is a damaged report ({type(error).__name__}: {error}); make it again") from error
     if edited:
         raise ConfigError(f"{name} was edited: its digest does not follow from its counts and prices; make it again")

@@ -7,7 +7,7 @@ nothing has to be closed and no display is needed. Matplotlib is imported on the
 from spikesim.viz.accuracy import accuracy_over_time
 from spikesim.viz.curves import rate_curves, training_curves
 from spikesim.viz.energy import energy_bars
-from spikesim.viz.files import png_bytes, write_bytes, write_text
+from spikesim.viz.files import check_writable, png_bytes, write_bytes, write_text
 from spikesim.viz.outcome import confusion_matrix, firing_rates, predictions
 from spikesim.viz.page import Section, html_page
 from spikesim.viz.phase import phase_plane
@@ -19,6 +19,7 @@ from spikesim.viz.tradeoff import energy_accuracy
 __all__ = [
     "Section",
     "accuracy_over_time",
+    "check_writable",
     "confusion_matrix",
     "energy_accuracy",
     "energy_bars",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tempfile
@@ -43,6 +44,30 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
             Path(temporary).unlink(missing_ok=True)
         raise ConfigError(f"cannot write {target}: {error.strerror}; choose a folder that you may write to") from error
     return target
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that cannot be written, before anything is computed for it; leaves nothing behind.
+
+    Raises:
+        ConfigError: it is a folder, or the folder that it lies in cannot be made or written to.
+
+    Example:
+        >>> import tempfile
+        >>> from spikesim.viz import check_writable
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     check_writable(folder + "/a/b.txt")
+    """
+    target = Path(path)
+    folder = target.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(f"cannot write {target}: {error.strerror}; choose a folder that you may write to") from error
 
 
 def write_text(path: str | os.PathLike[str], content: str) -> Path:
