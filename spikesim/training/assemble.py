@@ -52,6 +52,7 @@ def classifier_of(config: TrainConfig, network: Network, classes: int) -> Spikin
         rates=(config.rate_penalty, config.rate_low, config.rate_high) if config.rate_penalty else None,
         synops=config.synop_penalty,
         compile=config.compile,
+        rule=config.rule,
         metadata={"schema": 1, "version": __version__, "config": config.to_json()},
     )
 
