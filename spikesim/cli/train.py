@@ -44,6 +44,7 @@ def train(
     batch_size: Annotated[int | None, _flag("batch_size")] = None,
     accumulate: Annotated[int | None, _flag("accumulate")] = None,
     loss: Annotated[str | None, _flag("loss")] = None,
+    rule: Annotated[str | None, _flag("rule")] = None,
     label_smoothing: Annotated[float | None, _flag("label_smoothing")] = None,
     rate_penalty: Annotated[float | None, _flag("rate_penalty")] = None,
     rate_low: Annotated[float | None, _flag("rate_low")] = None,

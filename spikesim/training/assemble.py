@@ -97,6 +97,7 @@ def classifier_of(
         rates=(config.rate_penalty, config.rate_low, config.rate_high) if config.rate_penalty else None,
         synops=config.synop_penalty,
         compile=config.compile,
+        rule=config.rule,
         metadata={
             "schema": SCHEMA,
             "version": __version__,

@@ -21,6 +21,7 @@ from spikesim.training.losses import CrossEntropy, Loss
 from spikesim.training.metrics import SampleMean
 from spikesim.training.ranks import gathered, summed
 from spikesim.training.rates import FiringRates
+from spikesim.training.rules.online import online_loss
 from spikesim.training.schedule import warmup_cosine
 
 
@@ -44,6 +45,7 @@ class SpikingClassifier(lightning.LightningModule):
         synops: weight of the synaptic operations per connection and recording
             (:class:`spikesim.energy.SynapticOperations`), which are added to the loss.
         compile: compile the forward of training with ``torch.compile``.
+        rule: "bptt", or "ottt" or "sltt" (:func:`spikesim.training.rules.online_loss`).
         metadata: numbers and strings to store in checkpoints, beside the weights.
 
     Raises:
@@ -70,6 +72,7 @@ class SpikingClassifier(lightning.LightningModule):
         rates: tuple[float, float, float] | None = None,
         synops: float = 0.0,
         compile: bool = False,
+        rule: Literal["bptt", "ottt", "sltt"] = "bptt",
         metadata: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -83,6 +86,7 @@ class SpikingClassifier(lightning.LightningModule):
         self.warmup = warmup
         self.rates = rates
         self.synops = synops
+        self.rule = rule
         self._synops: SynapticOperations | None = None
         # Not the module: its state is saved, and compiled modules rename it.
         self._unread: Any = torch.compile(network.unread) if compile else network.unread
@@ -99,8 +103,12 @@ class SpikingClassifier(lightning.LightningModule):
         """Give the loss of one batch."""
         activity = Activity(self.network) if self.rates else None
         with activity or nullcontext(), self._counting(batch) as counted:
-            y = self._unread(batch.x.float(), batch.mask)
-        loss = self.loss(y, batch.y, batch.mask)
+            if self.rule == "bptt":
+                y = self._unread(batch.x.float(), batch.mask)
+                loss = self.loss(y, batch.y, batch.mask)
+            else:
+                x = batch.x.float()
+                loss, y = online_loss(self.network, x, batch.y, self.loss, rule=self.rule, mask=batch.mask)
         if activity is not None and self.rates is not None:
             weight, low, high = self.rates
             penalty = rate_penalty(activity.rates(batch.mask), low=low, high=high)

@@ -52,6 +52,10 @@ class TrainConfig(BaseModel):
         description="Cross-entropy of what the network's readout gives, or of the mean, count, largest or last score "
         "over time, or of every step (TET); or count_mse.",
     )
+    rule: Literal["bptt", "ottt", "sltt"] = Field(
+        "bptt",
+        description="Gradients go back through all steps (bptt), or are taken online, step by step (ottt, sltt).",
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
     rate_penalty: float = Field(0.0, ge=0, description="Weight of the penalty on firing rates outside their band.")
     rate_low: float = Field(0.0, ge=0, description="Least spikes per neuron and step that cost nothing.")
@@ -100,6 +104,12 @@ class TrainConfig(BaseModel):
             )
         if self.label_smoothing and self.loss == "count_mse":
             raise ConfigError("training settings: label_smoothing means nothing for count_mse; leave it out")
+        refused = [n for n in ("compile", "rate_penalty", "synop_penalty") if getattr(self, n)]
+        if self.rule != "bptt" and refused:
+            raise ConfigError(
+                f"training settings: rule is '{self.rule}', which takes the loss step by step and cannot be had with "
+                f"{', '.join(refused)}; leave it out, or take rule = 'bptt'"
+            )
         self._check_devices()
 
     def _check_devices(self) -> None:

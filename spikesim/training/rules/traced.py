@@ -1,0 +1,87 @@
+"""Layers whose weight gradient is taken with a leaky sum of their inputs, as OTTT wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from spikesim.dynamics import Neuron
+from spikesim.errors import ConfigError
+from spikesim.neurons import IF, LIF
+from spikesim.nn import Recurrent
+
+_WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+@contextmanager
+def traced_inputs(network: nn.Module, decay: float | None) -> Iterator[None]:
+    """Within it, step by step, weights learn from traces of what entered their layer."""
+    layers = [(layer, leak if decay is None else decay) for layer, leak in _leaks(network, decay is None)]
+    for layer, leak in layers:
+        layer.__dict__["forward"] = _Traced(layer, leak)
+    try:
+        yield
+    finally:
+        for layer, _ in layers:
+            del layer.__dict__["forward"]
+
+
+class _Traced:
+    """The forward of one layer: its value and the gradient of its input as ever, that of its weight from the trace."""
+
+    def __init__(self, layer: nn.Module, leak: float) -> None:
+        self.layer = layer
+        self.leak = leak
+        self.trace: Tensor | None = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.trace = x.detach() if self.trace is None else self.leak * self.trace + x
+        plain = type(self.layer).forward
+        held = {name: p.detach() for name, p in self.layer.named_parameters()}
+        y: Tensor = _forward(self.layer, plain, held, x)
+        if not any(p.requires_grad for p in self.layer.parameters()):
+            return y
+        learning = plain(self.layer, self.trace)
+        return y + (learning - learning.detach())
+
+
+def _forward(layer: nn.Module, plain: Any, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+    patched = layer.__dict__.pop("forward")
+    try:
+        y: Tensor = functional_call(layer, parameters, (x,))
+        return y
+    finally:
+        layer.__dict__["forward"] = patched
+
+
+def _leaks(network: nn.Module, needed: bool) -> list[tuple[nn.Module, float]]:
+    """Layers with weights in the order of their registration, each with the leak of the next neuron."""
+    found: list[tuple[nn.Module, float]] = []
+    waiting: list[nn.Module] = []
+    own = {id(m): r.neuron for r in network.modules() if isinstance(r, Recurrent) for m in r.lateral.modules()}
+    for name, module in network.named_modules():
+        if isinstance(module, _WEIGHTED) and id(module) in own:
+            found.append((module, _leak(name, own[id(module)]) if needed else 0.0))
+        elif isinstance(module, _WEIGHTED):
+            waiting.append(module)
+        elif isinstance(module, Neuron):
+            found += [(layer, _leak(name, module) if needed else 0.0) for layer in waiting]
+            waiting = []
+    return found  # what is still waiting feeds no neuron: its trace is its input
+
+
+def _leak(name: str, neuron: Neuron) -> float:
+    if type(neuron) is IF:
+        return 1.0
+    tau = neuron.acting("tau").detach() if isinstance(neuron, LIF) else torch.zeros(2)
+    if tau.numel() != 1:
+        raise ConfigError(
+            f"'{name}' ({type(neuron).__name__}) does not tell one leak for OTTT's traces; give it: decay=0.5"
+        )
+    return 1.0 - 1.0 / float(tau)
