@@ -54,7 +54,7 @@ class Sweep(BaseModel):
     def grid(self) -> list[dict[str, Any]]:
         """Every combination of the choices, the last parameter changing fastest."""
         choices = self.plan.parameters
-        return [dict(zip(choices, values)) for values in itertools.product(*choices.values())]  # type: ignore[arg-type]
+        return [dict(zip(choices, values)) for values in itertools.product(*choices.values())]
 
 
 def read_sweep(path: str | Path, **changes: Any) -> Sweep:
