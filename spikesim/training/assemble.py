@@ -81,6 +81,7 @@ def classifier_of(
 ) -> SpikingClassifier:
     """The Lightning module of a run; its checkpoints say what a reader needs to build the network again."""
     from spikesim.training.classifier import SpikingClassifier
+    from spikesim.training.diverged import NAME as DIVERGED
     from spikesim.training.restore import SCHEMA
 
     # The checkpoint may be read from another folder.
@@ -105,6 +106,7 @@ def classifier_of(
             "classes": list(classes),
             "shape": list(shape),
         },
+        diverged=config.out / DIVERGED,
     )
 
 

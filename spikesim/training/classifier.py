@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as lightning
@@ -16,6 +17,7 @@ from spikesim.energy import SynapticOperations
 from spikesim.errors import CheckpointError, ConfigError, DivergenceError
 from spikesim.nn import Network
 from spikesim.training.activity import Activity, rate_penalty
+from spikesim.training.diverged import save_diverged
 from spikesim.training.evaluation import scores
 from spikesim.training.losses import CrossEntropy, Loss
 from spikesim.training.metrics import SampleMean
@@ -47,6 +49,7 @@ class SpikingClassifier(lightning.LightningModule):
         compile: compile the forward of training with ``torch.compile``.
         rule: "bptt", or "ottt" or "sltt" (:func:`spikesim.training.rules.online_loss`).
         metadata: numbers and strings to store in checkpoints, beside the weights.
+        diverged: file that receives weights and batch where the loss becomes NaN or infinite.
 
     Raises:
         ConfigError: the network has no readout.
@@ -74,6 +77,7 @@ class SpikingClassifier(lightning.LightningModule):
         compile: bool = False,
         rule: Literal["bptt", "ottt", "sltt"] = "bptt",
         metadata: dict[str, Any] | None = None,
+        diverged: Path | None = None,
     ) -> None:
         super().__init__()
         if network.readout is None:
@@ -93,6 +97,7 @@ class SpikingClassifier(lightning.LightningModule):
         self.metadata = metadata or {}
         # Known before the parameters are shared out, which makes them flat.
         self._decayed = {name for name, p in network.named_parameters() if p.ndim >= 2}
+        self.diverged = diverged
         self.train_accuracy = MulticlassAccuracy(classes, average="micro")
         self.val_accuracy = MulticlassAccuracy(classes, average="micro")
         names = ("train_loss", "val_loss", "rate_penalty", "synops_per_connection")
@@ -119,10 +124,7 @@ class SpikingClassifier(lightning.LightningModule):
             self._log("synops_per_connection", crossed, len(batch.y))
             loss = loss + self.synops * crossed.to(loss.dtype)
         if not torch.isfinite(loss):
-            raise DivergenceError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch + 1}, batch {index + 1}; "
-                f"try a lower learning rate (it was {self.lr:g}) or a longer warm-up (it was {self.warmup:g})"
-            )
+            raise self._diverged(loss.item(), batch, index)
         self.train_accuracy(self.network.read_out(y.detach(), batch.mask), batch.likeliest)
         self._log("train_loss", loss, len(batch.y))
         self._log("train_accuracy", self.train_accuracy, len(batch.y))
@@ -131,6 +133,22 @@ class SpikingClassifier(lightning.LightningModule):
             samples = torch.tensor(len(batch.y), device=loss.device)
             loss = loss * (samples * self.trainer.world_size / summed(samples))
         return loss
+
+    def _diverged(self, loss: float, batch: EventBatch, index: int) -> DivergenceError:
+        epoch = self.current_epoch + 1
+        kept = ""
+        if self.diverged is not None:
+            # No step was made with this loss, but batch-norm has seen the batch, as has the random generator.
+            about = {**self.metadata, "epoch": epoch, "batch": index + 1, "loss": loss, "random": torch.get_rng_state()}
+            kept = f"; its batch and the weights are in {save_diverged(self.diverged, self.state_dict(), batch, about)}"
+        broken = [name for name, value in self.network.named_parameters() if not bool(value.isfinite().all())]
+        where = f", where {', '.join(broken[:3])} had become NaN or infinite before" if broken else ""
+        finite = "" if bool(batch.x.float().isfinite().all()) else "; the batch itself is not finite"
+        return DivergenceError(
+            f"the loss became {loss} in epoch {epoch}, batch {index + 1}{where}{finite}; "
+            f"try a lower learning rate (it was {self.lr:g}), a longer warm-up (it was {self.warmup:g}) or "
+            f"--clip 1{kept}"
+        )
 
     def _counting(self, batch: EventBatch) -> AbstractContextManager[SynapticOperations | None]:
         """What counts synaptic operations for the loss, if they are part of it."""

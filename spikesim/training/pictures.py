@@ -65,7 +65,7 @@ def write_pictures(
     figures = {
         **of_test(tested, classes),
         "predictions.png": predictions(
-            few.x.sum(0).cpu().numpy(),
+            _busiest(few.x),
             [classes[k] for k in few.likeliest.tolist()],
             [classes[k] for k in named.tolist()],
             confidences.tolist(),
@@ -82,6 +82,12 @@ def _part(batch: EventBatch, samples: int) -> EventBatch:
 
     mask = None if batch.mask is None else batch.mask[:, :samples]
     return EventBatch(batch.x[:, :samples], batch.lengths[:samples], mask, batch.y[:samples])
+
+
+def _busiest(x: torch.Tensor) -> Any:
+    """The frame of each recording with the most events; summed over time a moving thing is a smear."""
+    step = x.flatten(2).sum(2).argmax(0)  # [N]
+    return x[step, torch.arange(x.shape[1], device=x.device)].float().cpu().numpy()
 
 
 def _rasters(spikes: Mapping[str, Any]) -> Any:
