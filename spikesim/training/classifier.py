@@ -107,7 +107,8 @@ class SpikingClassifier(lightning.LightningModule):
     def training_step(self, batch: EventBatch, index: int) -> torch.Tensor:
         """Give the loss of one batch."""
         activity = Activity(self.network) if self.rates else None
-        with activity or nullcontext(), self._counting(batch) as counted:
+        # Counting first: it runs the network once by itself, which is no activity of the batch.
+        with self._counting(batch) as counted, activity or nullcontext():
             if self.rule == "bptt":
                 y = self._unread(batch.x.float(), batch.mask)
                 loss = self.loss(y, batch.y, batch.mask)
