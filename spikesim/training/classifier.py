@@ -129,7 +129,7 @@ class SpikingClassifier(lightning.LightningModule):
         self.train_accuracy(self.network.read_out(y.detach(), batch.mask), batch.likeliest)
         self._log("train_loss", loss, len(batch.y))
         self._log("train_accuracy", self.train_accuracy, len(batch.y))
-        if self.trainer.world_size > 1:
+        if self._trainer is not None and self.trainer.world_size > 1:  # a step may be made without a trainer
             # Gradients are averaged over processes; the last batch may hold one sample more on some of them.
             samples = torch.tensor(len(batch.y), device=loss.device)
             loss = loss * (samples * self.trainer.world_size / summed(samples))

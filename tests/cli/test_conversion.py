@@ -174,7 +174,7 @@ def test_energy_of_an_event_network(spikesim, tmp_path, recordings):
         (["convert", "digits_cnn", "--calibration", "IMAGES", "--granularity", "net"], "granularity is 'net'"),
         (["convert", "digits_cnn", "--calibration", "IMAGES", "--evaluate", "PLAIN"], "holds no labels"),
         (["energy", "digits_cnn", "--calibration", "IMAGES", "--profile", "none"], "none"),
-        (["energy", "digits_cnn", "--calibration", "IMAGES", "--input", "x"], "expected analog or events"),
+        (["energy", "digits_cnn", "--calibration", "IMAGES", "--input", "x"], "expected analog, analog_once"),
         (["energy", "digits_cnn", "--calibration", "IMAGES", "--timesteps", "0"], "timesteps is 0"),
         (["energy", "conv_snn", "--recordings", "no/folder"], "no/folder"),
         (["energy", "conv_snn", "--recordings", "x", "--calibration", "IMAGES"], "give one kind of input"),
