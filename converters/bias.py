@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 
 from spikesim.converters.lazy import Lazy
 from spikesim.converters.linear import add_bias
+from spikesim.converters.packed import Packed, take
 from spikesim.converters.prefix import Prefix, Task, channel_mean, hosts_at
 
 
@@ -41,18 +42,19 @@ def calibrate_biases(task: Task) -> dict[str, float]:
 
 
 class _Biases(Prefix):
-    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor | Packed:
         spikes, host = self.fire(neuron, current), bias_host(self.module, n.all_input_nodes[0])
         if host is None:
             return spikes
-        error = self.rate(spikes) - wanted
-        shift = -channel_mean(error)
+        error = self.rate(spikes).sub_(wanted)
+        shift, before = -channel_mean(error), channel_mean(error.square_())
+        del error
         shifted = self.fire(neuron, current, shift)
-        worse = channel_mean((self.rate(shifted) - wanted) ** 2) >= channel_mean(error**2)
+        worse = channel_mean(self.rate(shifted).sub_(wanted).square_()) >= before
         shift = shift.masked_fill(worse, 0.0)
         add_bias(host, shift)
         self.moved[n.name] = shift.abs().mean().item()
-        shifted[:, worse] = spikes[:, worse]
+        take(shifted, spikes, worse)
         return shifted
 
     def correct_output(self, name: str, source: fx.Node, result: Tensor, wanted: Tensor) -> None:

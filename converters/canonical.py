@@ -114,7 +114,7 @@ def canonicalise(
 
 
 def _canonicalise(model: nn.Module, example: Inputs, lift: bool, allow: Collection[str]) -> Canonical:
-    bench = Workbench(trace(model, example), example)
+    bench = Workbench(trace(model, example), example, moved=True)
     listed = [(n.name, _describe(bench, n), n.meta["shape"]) for n in bench.graph.nodes if n.op.startswith("call_")]
     _check_output(bench)
     check_names(bench, allow)

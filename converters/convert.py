@@ -15,7 +15,7 @@ from spikesim.converters.calibration import calibrate as run_stages
 from spikesim.converters.certificate import certify
 from spikesim.converters.data import Batches
 from spikesim.converters.differential import differential_graph
-from spikesim.converters.inputs import Inputs, first
+from spikesim.converters.inputs import Inputs
 from spikesim.converters.latency import Latency, depth_of
 from spikesim.converters.layer_reports import layer_reports
 from spikesim.converters.measure import PROFILE, measure
@@ -35,9 +35,6 @@ from spikesim.converters.trace import own_randomness
 from spikesim.energy import Profile
 from spikesim.errors import ConfigError, ConversionError
 from spikesim.nn import Network
-
-CHECKED, CHECKED_STEPS = 32, 128
-"""Calibration samples on which a converted network is checked, fewer where they take more steps together."""
 
 
 class Converted(NamedTuple):
@@ -224,7 +221,7 @@ def apply(
     task = Task(ann, snn, worth, kept, recipe.timesteps, recipe.most, wait, recipe.even)
     calibrated = run_stages(task, recipe.stages)
     network, hoist = _network(recipe, task, ready.example)
-    few = first(kept, min(CHECKED, max(8, CHECKED_STEPS // recipe.timesteps)))
+    few = ready.few(recipe.timesteps)
     outputs = [shift for name, shift in calibrated.shifts.items() if name not in worth]
     layers = layer_reports(network, ready.seen, few, ranges, task, calibrated.shifts, policy.most)
     certificate = certify(network, few, recipe.timesteps, recipe.most) if recipe.exact else None

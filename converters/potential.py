@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, fx
 
 from spikesim.converters.lazy import Lazy
+from spikesim.converters.packed import Packed, take
 from spikesim.converters.prefix import Prefix, Task, along_channels, channel_mean
 
 
@@ -41,15 +42,15 @@ def calibrate_potentials(task: Task) -> dict[str, float]:
 
 
 class _Potentials(Prefix):
-    def correct(self, n: fx.Node, neuron: Any, current: Lazy, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: Any, current: Lazy, wanted: Tensor) -> Tensor | Packed:
         spikes, before = self.fire(neuron, current), neuron.initial_v
-        error = self.rate(spikes) - wanted
+        error = self.rate(spikes).sub_(wanted)
         change = -self.task.timesteps * error.mean(0)
         neuron.initial_v = before + change
         moved = self.fire(neuron, current)
-        worse = channel_mean((self.rate(moved) - wanted) ** 2) >= channel_mean(error**2)
+        worse = channel_mean(self.rate(moved).sub_(wanted).square_()) >= channel_mean(error.square_())
         change = change.masked_fill(along_channels(worse, wanted), 0.0)
         neuron.initial_v = before + change
         self.moved[n.name] = change.abs().mean().item()
-        moved[:, worse] = spikes[:, worse]
+        take(moved, spikes, worse)
         return moved

@@ -11,18 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, fx, nn
 
 from spikesim.converters.activations import Activations
 from spikesim.converters.differential import ChangeOf, RateOf
 from spikesim.converters.flow import even_rate
 from spikesim.converters.inputs import Inputs, every_step
-from spikesim.converters.lazy import Lazy, collected, compact, unfolded, values_of
+from spikesim.converters.lazy import Lazy, values_of
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.maxpool import ALL_MAX, ALL_MEAN
 from spikesim.converters.outputs import outputs_of
+from spikesim.converters.packed import Coding, Packed
 from spikesim.converters.policies import CONVERTED
+from spikesim.converters.rows import Rows, unfolded
 from spikesim.converters.running import Difference, RunningSum
 from spikesim.dynamics import Neuron
 from spikesim.neurons import DifferentialIF
@@ -68,7 +69,7 @@ class Task:
 class Prefix(fx.Interpreter):
     """Runs the spiking graph over folded time; a subclass corrects each layer before its spikes go on.
 
-    Spikes are kept, as one byte each where they fit into it; currents are computed when they are read.
+    Spikes are kept, of several steps in a byte where they fit; currents are computed when they are read.
 
     Args:
         task: Its ``snn`` is changed.
@@ -91,7 +92,7 @@ class Prefix(fx.Interpreter):
         self.run(every_step(self.task.samples, self.steps))
         return self.moved
 
-    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor | Packed:
         """Correct what leads to a neuron.
 
         Args:
@@ -119,16 +120,14 @@ class Prefix(fx.Interpreter):
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         if isinstance(module, CONVERTED):
             current = args[0] if isinstance(args[0], Lazy) else self._lazy(lambda x: x, args[0], n)
-            activation = self.wanted[n.name]
-            worth = along_channels(self.task.worth[n.name].to(activation), activation)
-            return self.correct(n, module, current, activation / worth)
+            return self.correct(n, module, current, self._wanted(n.name))
         if isinstance(module, Neuron):  # a sum over time, or the like
             return args[0] if self.task.even else self._lazy(lambda x: self._over_time(module, x), args[0], n)
         call = getattr(self, n.op)
         return self._lazy(lambda given: call(n.target, *given), (args, kwargs), n)
 
-    def fire(self, neuron: nn.Module, current: Lazy, shift: Tensor | None = None) -> Tensor:
-        """What a neuron makes of ``[T*N, ...]``; spikes as whole numbers of one byte.
+    def fire(self, neuron: nn.Module, current: Lazy, shift: Tensor | None = None) -> Tensor | Packed:
+        """What a neuron makes of its current, ``[T*N, ...]``.
 
         Args:
             neuron: Any that keeps its shape.
@@ -146,30 +145,33 @@ class Prefix(fx.Interpreter):
                 # The graph still tells rates: take them apart before the neuron, put them together behind it.
                 told: Tensor = self._rates(neuron(self._changes(rows)))
                 return told
-            return compact(neuron, neuron(rows))
+            sent: Tensor = neuron(rows)
+            return sent
 
-        return collected(current, part)
+        coding = None if self.task.even or isinstance(neuron, DifferentialIF) else Coding.of(neuron)
+        if coding is None:
+            return current.collected(part, dim=1).flatten(0, 1)
+        return Packed.collect(coding, current, part)
 
-    def rows_of(self, value: Tensor | Lazy) -> Tensor:
-        """All rows of a current."""
-        return value.whole() if isinstance(value, Lazy) else value
+    def rows_of(self, value: Tensor | Rows) -> Tensor:
+        """All rows of a current or of spikes."""
+        return value.whole() if isinstance(value, Rows) else value
 
-    def rate(self, rows: Tensor) -> Tensor:
+    def rate(self, rows: Tensor | Rows) -> Tensor:
         """Mean ``[N, ...]`` of ``[T*N, ...]`` over the steps that count."""
-        steps = unfolded(rows, self.steps)[self.wait :]
-        if rows.is_floating_point():
-            return steps.mean(0)
-        total = torch.zeros(steps.shape[1:], dtype=self.wanted.dtype, device=rows.device)
-        for step in steps:
-            total += step
-        return total / len(steps)
+        return rows.mean(self.wait) if isinstance(rows, Rows) else unfolded(rows, self.steps)[self.wait :].mean(0)
+
+    def _wanted(self, name: str) -> Tensor:
+        """The ANN's activation, in what a spike is worth."""
+        activation = self.wanted[name]
+        return activation / along_channels(self.task.worth[name].to(activation), activation)
 
     def _over_time(self, module: nn.Module, rows: Tensor) -> Tensor:
         given: Tensor = module(unfolded(rows, self.steps))
         return given.flatten(0, 1)
 
     def _lazy(self, call: Callable[[Any], Tensor], given: Any, n: fx.Node) -> Lazy:
-        return Lazy(call, given, self.steps, values_of(n), self.wanted.dtype)
+        return Lazy(call, given, self.steps, values_of(n))
 
 
 def channel_mean(x: Tensor) -> Tensor:

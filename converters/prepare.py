@@ -20,7 +20,8 @@ from spikesim.converters.signature import arity
 from spikesim.errors import CalibrationError, ConversionError
 
 _LIVE_VALUES = 2**25
-_CHECKED = 32  # samples on which the folded form is compared with the model
+_CHECKED = 32  # samples on which the folded form is compared with the model, and the converted network with that
+_CHECKED_STEPS, _CHECKED_VALUES = 128, 2**22  # of a layer, of all samples together
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Prepared:
         """As many of the kept samples as can be run over T steps at once."""
         kept = self.seen.kept
         return first(kept, _how_many(self.ann, timesteps, count(kept)))
+
+    def few(self, timesteps: int) -> Inputs:
+        """Those of them on which a converted network is checked, fewer where they take more steps or room."""
+        most = min(_CHECKED, max(8, _CHECKED_STEPS // timesteps))
+        return first(self.seen.kept, max(4, _how_many(self.ann, timesteps, most, _CHECKED_VALUES)))
 
 
 def prepare(model: nn.Module, calibration: Batches, samples: int = 256, allow_analog: Collection[str] = ()) -> Prepared:
@@ -112,7 +118,7 @@ def _first(calibration: Batches, model: nn.Module, takes: int) -> tuple[Inputs, 
     raise CalibrationError("the calibration data hold no sample: give some tens of typical inputs, no labels")
 
 
-def _how_many(ann: fx.GraphModule, timesteps: int, most: int) -> int:
-    """Samples to run over T steps at once, so that the largest layer stays within an eighth of a gigabyte."""
+def _how_many(ann: fx.GraphModule, timesteps: int, most: int, values: int = _LIVE_VALUES) -> int:
+    """Samples to run over T steps at once, so that the largest layer stays within so many values."""
     largest = max(math.prod(node.meta["shape"]) for node in ann.graph.nodes if node.meta["shape"])
-    return max(1, min(most, _LIVE_VALUES // (timesteps * largest)))
+    return max(1, min(most, values // (timesteps * largest)))

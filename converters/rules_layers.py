@@ -30,8 +30,15 @@ def linear(bench: Workbench, node: fx.Node) -> None:
         why = f"Linear on samples of shape {shape}: flatten to [N, features] first, or use Conv with kernel size 1"
         return refuse(bench, node, "linear", why)
     bench.note(node, Verdict.EXACT, "linear map, spike scales folded into its weight")
-    bench.become(node, plain_copy(module))
+    bench.become(node, module if _is_plain(module) else plain_copy(module))
     return None
+
+
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a layer is torch's own with nothing attached: then the copy that the bench holds will do."""
+    attached = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "parametrizations")
+    own = type(module).__module__ in (nn.Linear.__module__, nn.Conv2d.__module__)
+    return own and not any(getattr(module, name, None) for name in attached)
 
 
 def plain_copy(module: nn.Module) -> nn.Module:

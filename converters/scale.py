@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from spikesim.converters.lazy import Lazy
 from spikesim.converters.linear import LINEAR, out_channels, rescale
 from spikesim.converters.maxpool import ALL_MEAN
+from spikesim.converters.packed import Packed
 from spikesim.converters.prefix import Prefix, Task, channel_mean
 from spikesim.converters.rules_resize import RESIZES
 
@@ -47,7 +48,7 @@ def calibrate_scales(task: Task) -> dict[str, float]:
 
 
 class _Scales(Prefix):
-    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor | Packed:
         spikes = self.fire(neuron, current)
         readers = _readers(self.module, n)
         if readers:

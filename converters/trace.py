@@ -191,7 +191,8 @@ def trace(
     tracer = _Tracer(lambda node, what: None if example is None else oracle.answer(node, what), leaves, signature)
     if tracer.is_leaf_module(root, "model"):
         root = nn.Sequential(root)
-    oracle = ShapeOracle(copy.deepcopy(root), [] if example is None else signature.flat(example))
+    alike = copy.deepcopy(root, {id(p): p for p in root.parameters()})  # a forward may write into its buffers
+    oracle = ShapeOracle(alike, [] if example is None else signature.flat(example))
     tracer.proxy_buffer_attributes = buffers
     try:
         graph = tracer.trace(root)
@@ -203,7 +204,7 @@ def trace(
         except NotExported as too:
             raise TraceFailure(f"{_explain(model, error)} torch.export says: {too}") from error
     graph.set_codegen(signature.codegen())
-    return fx.GraphModule(own_modules(root, graph), graph)
+    return fx.GraphModule(own_modules(root, graph, moved=True), graph)
 
 
 def _copied(model: nn.Module) -> nn.Module:
@@ -231,12 +232,13 @@ def place_of(name: str) -> str:
     return name if not hasattr(fx.GraphModule, name) and name not in ("training", "graph") else f"{name}_"
 
 
-def own_modules(root: nn.Module, graph: fx.Graph) -> dict[str, Any]:
-    """Give each call its own copy under the node's name: folding differs from use to use.
+def own_modules(root: nn.Module, graph: fx.Graph, *, moved: bool = False) -> dict[str, Any]:
+    """Give each call its own module under the node's name: folding differs from use to use.
 
     Args:
         root: Holds the modules and tensors that ``graph`` names.
         graph: Is changed to the new names.
+        moved: ``root`` is not needed any more: what no other call has part in is taken, and not copied.
 
     Returns:
         Modules and tensors by their new names.
@@ -249,12 +251,19 @@ def own_modules(root: nn.Module, graph: fx.Graph) -> dict[str, Any]:
         ['relu_0', 'relu_1']
     """
     owned: dict[str, Any] = {}
+    taken: set[int] = set()
     for node in graph.nodes:
         node.meta["origin"] = node.name
         if node.op in ("call_module", "get_attr"):
-            node.meta["place"] = str(node.target)
+            node.meta["place"], module = str(node.target), node.op == "call_module"
             place, found = place_of(node.name), attribute(root, str(node.target))
-            owned[place] = copy.deepcopy(found) if node.op == "call_module" else found
+            parts = (
+                {id(part) for part in [*found.modules(), *found.parameters(), *found.buffers()]}
+                if module
+                else {id(found)}
+            )
+            owned[place] = copy.deepcopy(found) if module and not (moved and taken.isdisjoint(parts)) else found
+            taken |= parts
             node.target = place
     return owned
 

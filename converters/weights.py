@@ -24,6 +24,7 @@ from spikesim.converters.flow import tally_range
 from spikesim.converters.lazy import Lazy
 from spikesim.converters.linear import add_bias, out_channels
 from spikesim.converters.outputs import outputs_of
+from spikesim.converters.packed import Packed
 from spikesim.converters.prefix import Prefix, Task, along_channels
 from spikesim.converters.segment import Segment
 from spikesim.converters.trained import floor_through
@@ -80,10 +81,10 @@ class _Weights(Prefix):
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         if n in self.uses:
-            self.rates[n] = self.rate(self.rows_of(result))
+            self.rates[n] = self.rate(result)
         return result
 
-    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor:
+    def correct(self, n: fx.Node, neuron: nn.Module, current: Lazy, wanted: Tensor) -> Tensor | Packed:
         task = self.task
         worth = along_channels(task.worth[n.name].to(wanted), wanted)
 

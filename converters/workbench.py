@@ -26,6 +26,7 @@ class Workbench:
     Args:
         traced: Graph over copied weights.
         example: Input of the model, ``[N, ...]``, or several; only the first rows are used.
+        moved: Take the modules of ``traced``, which is not needed any more, and do not copy them.
 
     Example:
         >>> import torch
@@ -37,10 +38,10 @@ class Workbench:
         [(3,), (2,), (2,)]
     """
 
-    def __init__(self, traced: fx.GraphModule, example: Inputs) -> None:
+    def __init__(self, traced: fx.GraphModule, example: Inputs, *, moved: bool = False) -> None:
         self.findings: dict[str, Finding] = {}
         self.graph = copy.deepcopy(traced.graph)
-        self.root = fx.GraphModule(own_modules(traced, self.graph), self.graph)
+        self.root = fx.GraphModule(own_modules(traced, self.graph, moved=moved), self.graph)
         one = first(example, 1)
         self._few, self._more = each(lambda t: torch.cat([t] * 2), one), each(lambda t: torch.cat([t] * 3), one)
         self.measure()
