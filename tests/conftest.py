@@ -1,5 +1,10 @@
 import os
 
+# Tests run side by side: threads of several processes on the same cores spend most of their time waiting for each
+# other. Tests of threads ask for them by themselves.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 from hypothesis import settings
