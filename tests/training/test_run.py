@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spikesim.errors import ConfigError, DatasetError, DivergenceError
-from spikesim.training import read_config, resume, train
+from spikesim.training import EventDataModule, read_config, resume, train
 from spikesim.training.metrics_csv import read_metrics
 from spikesim.training.pictures import PICTURES
 

@@ -88,7 +88,7 @@ def eprop(
         raise ShapeError(f"eprop: feedback is {tuple(back.shape)}, but it must be {tuple(outputs.weight.T.shape)}")
     tau, threshold = neuron.acting("tau"), neuron.acting("threshold")
     gain, kappa = (1 / tau if neuron.scale_input else torch.ones_like(tau)), 1 - 1 / readout_tau
-    check_mask(mask, *x.shape[:2], x.device)
+    check_mask(mask, x.shape[0], x.shape[1], x.device)
     real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if mask is None else mask
     shares = real.to(x.dtype) / (real.sum(0).clamp(min=1) * max(1, x.shape[1]))
     wanted = torch.nn.functional.one_hot(target, outputs.out_features).to(x.dtype)

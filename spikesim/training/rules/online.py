@@ -86,7 +86,7 @@ def online_loss(
         raise ConfigError(f"decay is {decay!r}, but it is for 'ottt' alone and must be a number from 0 to 1")
     if x.dim() < 2 or not x.shape[0]:
         raise ShapeError(f"x has shape {tuple(x.shape)}, but it must be [T, N, ...] with at least one step")
-    check_mask(mask, *x.shape[:2], x.device)
+    check_mask(mask, x.shape[0], x.shape[1], x.device)
     real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if mask is None else mask
     lengths = real.sum(0)
     learnt = [p for p in network.parameters() if p.requires_grad]
@@ -115,7 +115,7 @@ def _weighed(
 ) -> Tensor | None:
     """The share of one step in the whole loss; None where it is masked for all. Recordings of one length are a call."""
     parts = []
-    for length in lengths[real].unique().tolist():
+    for length in sorted(set(lengths[real].tolist())):
         chosen = real & (lengths == length)
         count = int(chosen.sum())
         mean = loss(y, target) if count == len(real) else loss(y[:, chosen], target[chosen])
