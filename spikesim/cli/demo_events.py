@@ -70,9 +70,9 @@ def run_events(recordings: Path, seed: int, quick: bool, console: Console) -> Ev
         rows = read_metrics(result.folder / "metrics.csv")
         network = conv_snn(width=width)
         load_weights(network, result.best_checkpoint)
-    data = EventDataModule(config.but(batch_size=64))
+    data = EventDataModule(config)
     data.setup()
-    batch = next(iter(data.test_dataloader()))
+    batch = data.test_sample(64)
     folded = fold_batchnorm(network, batch.x.float())
     source = "test recordings of N-Digits"
     energy = energy_report(folded, batch.x, input="events", mask=batch.mask, source=source)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -12,9 +14,10 @@ from torch.nn import functional
 
 from spikesim.dynamics import Stateful
 from spikesim.dynamics.prepare import bounded
-from spikesim.errors import ConfigError, ShapeError
+from spikesim.errors import ConfigError, LedgerError, ShapeError
+from spikesim.nn.counted import being_counted, counted_as, uncounted
 from spikesim.nn.encoders import check_timesteps
-from spikesim.nn.real_steps import with_history
+from spikesim.nn.real_steps import RealSteps, with_history
 
 Shape = Literal["linear", "gauss"]
 
@@ -47,6 +50,7 @@ class DelayedLinear(Stateful):
     Raises:
         ConfigError: a size is out of range.
         ShapeError: the input has other features.
+        LedgerError: its operations are counted, but delays lie between whole steps.
 
     Example:
         >>> layer = DelayedLinear(1, 1, max_delay=3)
@@ -109,10 +113,27 @@ class DelayedLinear(Stateful):
             )
         like = x.new_empty(x.shape[1], self.max_delay, x.shape[2])
         history = self.carried(state, "history", like).transpose(0, 1)
-        past, history, real = with_history(history, x, mask)
+        with uncounted() if being_counted() else nullcontext():
+            past, history, real = with_history(history, x, mask)
+        y = counted_as(partial(self._arriving, x), partial(self._convolved, past, real))
+        return y, {"history": history.transpose(0, 1).contiguous()}
+
+    def _convolved(self, past: Tensor, real: RealSteps | None) -> Tensor:
         # A convolution looks forward: the kernel is turned round.
-        y = functional.conv1d(past.permute(1, 2, 0), self.kernel().flip(-1).to(x.dtype), self.bias).permute(2, 0, 1)
-        return y if real is None else real.scatter(y), {"history": history.transpose(0, 1).contiguous()}
+        kernel = self.kernel().flip(-1).to(past.dtype)
+        y = functional.conv1d(past.permute(1, 2, 0), kernel, self.bias).permute(2, 0, 1)
+        return y if real is None else real.scatter(y)
+
+    def _arriving(self, x: Tensor) -> Tensor:
+        """What is charged: every synapse by the events that arrive at it, in the step in which they do."""
+        with uncounted():
+            whole = self.shape == "linear" and bool((self.delay == self.delay.round()).all())
+        if not whole:
+            raise LedgerError(
+                f"{self._label()} has delays between whole steps, for which one event crosses a synapse in several "
+                "parts; round them in a copy of the network before operations are counted: layer.rounded()"
+            )
+        return functional.linear(x.flatten(0, 1), self.weight, self.bias).reshape(*x.shape[:2], -1)
 
     @torch.no_grad()
     def rounded(self) -> None:

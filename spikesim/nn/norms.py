@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from spikesim.errors import ConfigError, ShapeError
+from spikesim.nn.counted import counted_as
 from spikesim.nn.encoders import positive
 from spikesim.nn.scheduled import Scheduled
 
@@ -143,15 +145,24 @@ class BNTT(Scheduled):
         if x.dim() < 3 or x.shape[2] != self.weight.shape[1]:
             raise ShapeError(f"{self._label()} has {self.weight.shape[1]} channels, but received {tuple(x.shape)}")
         place, final = self.places(x, state, mask)
+        return counted_as(partial(self._scaled, x, place), partial(self._each, x, place, state, mask)), final
+
+    def _scaled(self, x: Tensor, place: Tensor) -> Tensor:
+        """What is charged: a product and a sum for every value, as statistics are constants in use."""
+        scale = self.weight / (self.running_var + self.eps).sqrt()
+        shape = (*place.shape, x.shape[2], *[1] * (x.dim() - 3))
+        return x * scale[place].reshape(shape) + (-self.running_mean * scale)[place].reshape(shape)
+
+    def _each(self, x: Tensor, place: Tensor, state: Mapping[str, Tensor] | None, mask: Tensor | None) -> Tensor:
         if mask is None and state is None:
-            return torch.stack([self._step(row, t) for t, row in enumerate(x.unbind(0))]), final
+            return torch.stack([self._step(row, t) for t, row in enumerate(x.unbind(0))])
         rows, out = x.flatten(0, 1), torch.zeros_like(x.flatten(0, 1))
         real = torch.ones_like(place, dtype=torch.bool) if mask is None else mask
         for t in range(self.length):
             chosen = ((place == t) & real).flatten().nonzero().flatten()
             if chosen.numel():
                 out = out.index_copy(0, chosen, self._step(rows.index_select(0, chosen), t).to(out.dtype))
-        return out.reshape(x.shape), final
+        return out.reshape(x.shape)
 
     def _step(self, x: Tensor, t: int) -> Tensor:
         mean, variance, weight = self.running_mean[t], self.running_var[t], self.weight[t]

@@ -8,6 +8,7 @@ recordings, firing rates and the energy ledger see.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from spikesim.dynamics import Stateful, Surrogate
 from spikesim.errors import TimestepsError
 from spikesim.neurons import Threshold
+from spikesim.nn.counted import counted_as
 from spikesim.nn.encoders import check_timesteps
 from spikesim.nn.real_steps import RealSteps, with_history
 from spikesim.nn.scheduled import Scheduled
@@ -78,10 +80,25 @@ class PSN(Stateful):
                 f"{self._label()} sees all T = {self.length} time steps at once, but {what}; give whole recordings of "
                 f"T = {self.length}, build and train it with another timesteps, or stream with MaskedPSN or SlidingPSN"
             )
+        h = counted_as(partial(self._by_steps, x), partial(self._at_once, x, mask))
+        return _fired(self, self.neuron, h), {}
+
+    def _at_once(self, x: Tensor, mask: Tensor | None) -> Tensor:
         real = None if mask is None else RealSteps(mask)
         steps = x if real is None else real.gather(x)
-        h = torch.tensordot(self.weight.to(x.dtype), steps, 1) + self.bias.to(x.dtype).reshape(-1, *[1] * (x.dim() - 1))
-        return _fired(self, self.neuron, h if real is None else real.scatter(h)), {}
+        h = torch.tensordot(self.weight.to(x.dtype), steps, 1) + self._wide(self.bias.to(x.dtype), x)
+        return h if real is None else real.scatter(h)
+
+    def _by_steps(self, x: Tensor) -> Tensor:
+        """What is charged: for every value a product with each of the T weights, and their sum with the bias."""
+        twice, t = torch.cat([x, x]), torch.arange(self.length, device=x.device)
+        h = torch.zeros_like(x) + self._wide(self.bias.to(x.dtype), x)
+        for k in range(self.length):
+            h = h + self._wide(self.weight[t, (t + k) % self.length].to(x.dtype), x) * twice[k : k + self.length]
+        return h
+
+    def _wide(self, values: Tensor, like: Tensor) -> Tensor:
+        return values.reshape(-1, *[1] * (like.dim() - 1))
 
     def extra_repr(self) -> str:
         """T in the module's printed form."""

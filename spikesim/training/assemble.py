@@ -112,10 +112,11 @@ def classifier_of(
 
 def callbacks_of(config: TrainConfig, keep: KeepCheckpoints, progress: bool) -> list[lightning.Callback]:
     """What watches a run, in the order in which it is told."""
-    from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
+    from lightning.pytorch.callbacks import EMAWeightAveraging
 
     from spikesim.training.memory_guard import MemoryGuard
     from spikesim.training.metrics_csv import MetricsCsv
+    from spikesim.training.patience import Patience
     from spikesim.training.progress import EpochLines
     from spikesim.training.rate_watch import RateWatch
 
@@ -125,7 +126,7 @@ def callbacks_of(config: TrainConfig, keep: KeepCheckpoints, progress: bool) -> 
         callbacks.insert(0, EMAWeightAveraging(decay=config.ema))
     if config.patience:
         # Told before the last checkpoint is written, so that a resumed run waits no longer than an unbroken one.
-        callbacks.append(EarlyStopping("val_accuracy", mode="max", patience=config.patience, verbose=False))
+        callbacks.append(Patience(config.patience))
     callbacks.append(keep)
     if progress:
         callbacks.append(EpochLines())

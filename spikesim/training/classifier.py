@@ -124,16 +124,26 @@ class SpikingClassifier(lightning.LightningModule):
             crossed = counted.per_connection(batch.mask)
             self._log("synops_per_connection", crossed, len(batch.y))
             loss = loss + self.synops * crossed.to(loss.dtype)
-        if not torch.isfinite(loss):
-            raise self._diverged(loss.item(), batch, index)
+        samples = self._agreed(loss, batch, index)
         self.train_accuracy(self.network.read_out(y.detach(), batch.mask), batch.likeliest)
         self._log("train_loss", loss, len(batch.y))
         self._log("train_accuracy", self.train_accuracy, len(batch.y))
-        if self._trainer is not None and self.trainer.world_size > 1:  # a step may be made without a trainer
-            # Gradients are averaged over processes; the last batch may hold one sample more on some of them.
-            samples = torch.tensor(len(batch.y), device=loss.device)
-            loss = loss * (samples * self.trainer.world_size / summed(samples))
-        return loss
+        # Gradients are averaged over processes; the last batch may hold one sample more on some of them.
+        return loss if samples is None else loss * (len(batch.y) * self.trainer.world_size / samples)
+
+    def _agreed(self, loss: torch.Tensor, batch: EventBatch, index: int) -> torch.Tensor | None:
+        """Raise if the loss is not finite, on all processes alike; give the samples of all, None for one process."""
+        finite = torch.isfinite(loss.detach())
+        if self._trainer is None or self.trainer.world_size == 1:  # a step may be made without a trainer
+            if not finite:
+                raise self._diverged(loss.item(), batch, index)
+            return None
+        told = summed(torch.stack([torch.full_like(finite, len(batch.y), dtype=torch.long), (~finite).long()]))
+        if told[1]:
+            # Whoever went on alone would wait for the others' gradients for ever.
+            texts = gathered("" if finite else str(self._diverged(loss.item(), batch, index)))
+            raise DivergenceError(next(text for text in texts if text))
+        return told[0]
 
     def _diverged(self, loss: float, batch: EventBatch, index: int) -> DivergenceError:
         epoch = self.current_epoch + 1

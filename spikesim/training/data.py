@@ -7,7 +7,16 @@ from typing import Any
 import lightning.pytorch as lightning
 from torch.utils.data import DataLoader, Subset
 
-from spikesim.datasets import FrameDataset, Frames, RandomShift, event_loader, load, load_nmnist, random_split
+from spikesim.datasets import (
+    EventBatch,
+    FrameDataset,
+    Frames,
+    RandomShift,
+    event_loader,
+    load,
+    load_nmnist,
+    random_split,
+)
 from spikesim.errors import ConfigError, DatasetError
 from spikesim.training.config import TrainConfig
 
@@ -167,6 +176,14 @@ class EventDataModule(lightning.LightningDataModule):
     def test_dataloader(self) -> DataLoader[Any]:
         """Give the test batches in a fixed order."""
         return self._loader("test")
+
+    def test_sample(self, most: int) -> EventBatch:
+        """Give at most so many test recordings, evenly spaced: recordings of one class often follow each other."""
+        part = self._parts["test"]
+        count = min(most, len(part))
+        chosen = Subset(part, [len(part) * k // count for k in range(count)])
+        batch: EventBatch = next(iter(event_loader(chosen, count, shuffle=False, seed=self.config.seed)))
+        return batch
 
     def part(self, name: str) -> DataLoader[Any]:
         """Give the batches of "training", "validation" or "test" in a fixed order, without shifts."""

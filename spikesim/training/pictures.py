@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 SHOWN = 8  # samples in the picture of predictions
-COUNTED = 32  # samples of the energy report
+COUNTED = 32  # test recordings of the energy report, evenly spaced
 
 PICTURES = {
     "rate_curves.png": "firing rate of every spiking layer over epochs",
@@ -50,7 +50,7 @@ def write_pictures(
     Args:
         folder: of the run.
         network: with the selected weights, in evaluation mode, on the device of ``batch``.
-        batch: the first test batch.
+        batch: test recordings of all classes.
         tested: what was measured on all of them.
         classes: their names.
         source: where the recordings come from, for the energy report.
@@ -58,7 +58,7 @@ def write_pictures(
     Returns:
         The verdict of the energy report in words, or why there is none.
     """
-    few = _part(batch, SHOWN)
+    few = _few(batch)
     with torch.no_grad(), network.record(samples=0) as recording:
         said = network(few.x.float(), mask=few.mask).float().softmax(1)
     confidences, named = said.max(1)
@@ -74,14 +74,15 @@ def write_pictures(
     }
     for name, figure in figures.items():
         write_bytes(folder / name, png_bytes(figure))
-    return _energy(folder, network, _part(batch, COUNTED), source, tested.accuracy_at)
+    return _energy(folder, network, batch, source, tested.accuracy_at)
 
 
-def _part(batch: EventBatch, samples: int) -> EventBatch:
+def _few(batch: EventBatch) -> EventBatch:
     from spikesim.datasets import EventBatch
 
-    mask = None if batch.mask is None else batch.mask[:, :samples]
-    return EventBatch(batch.x[:, :samples], batch.lengths[:samples], mask, batch.y[:samples])
+    step = max(1, -(-len(batch.y) // SHOWN))
+    mask = None if batch.mask is None else batch.mask[:, ::step]
+    return EventBatch(batch.x[:, ::step], batch.lengths[::step], mask, batch.y[::step])
 
 
 def _busiest(x: torch.Tensor) -> Any:
@@ -96,7 +97,8 @@ def _rasters(spikes: Mapping[str, Any]) -> Any:
     figure, axes = canvas(len(spikes), 3.6, 3.2)
     for axis, (layer, fired) in zip(axes, spikes.items()):
         raster(fired.flatten(1).cpu().numpy(), most=100, axis=axis)
-        axis.set_title(layer, fontsize=9)
+        part = axis.get_title()  # which of its neurons are drawn, where these are not all
+        axis.set_title(f"{layer}\n{part}" if part else layer, fontsize=9)
     return figure
 
 

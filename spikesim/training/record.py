@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikesim.errors import ConfigError
-from spikesim.training.pictures import PICTURES, write_pictures
+from spikesim.training.pictures import COUNTED, PICTURES, write_pictures
 from spikesim.training.redrawing import over_epochs
 from spikesim.viz import png_bytes, write_bytes, write_text
 
@@ -92,7 +92,7 @@ def write_record(
     for name, figure in over_epochs(rows).items():
         write_bytes(config.out / name, png_bytes(figure))
     device = next(network.parameters()).device
-    batch = next(iter(data.test_dataloader())).to(device)
+    batch = data.test_sample(COUNTED).to(device)
     energy = write_pictures(config.out, network, batch, tested, data.classes, f"test recordings of {config.data.name}")
     write_text(config.out / "README.md", _readme(config, result, data.rule, SELECTION_RULE, energy))
     content = {

@@ -15,6 +15,7 @@ from spikesim.errors import CheckpointError, ConfigError
 from spikesim.training.assemble import network_of
 from spikesim.training.config import TrainConfig, read_config
 from spikesim.training.evaluation import evaluate
+from spikesim.training.fitting import check_fit
 from spikesim.training.interrupt import TrainingInterrupted
 from spikesim.training.launch import run_ranks
 from spikesim.training.ranks import check_ranks, gathered, leave, own_threads, place, started_as_rank
@@ -122,6 +123,7 @@ def run_here(config: TrainConfig, *, continued: bool, progress: bool) -> TrainRe
         data.setup()
         data.refuse_few(place().world)
         network = network_of(config, data.shape, len(data.classes))
+        check_fit(network, config.model, data.shape, data.classes, config.timesteps)
         # The run may be continued from another folder.
         kept = config.but(data=config.data.expanduser().resolve())
         if place().first:

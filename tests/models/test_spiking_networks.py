@@ -134,6 +134,8 @@ def test_a_few_steps_lower_the_loss_and_everything_gets_a_gradient(name):
             silent = [n for n, p in network.named_parameters() if p.grad is None]
         optimizer.step()
         losses.append(loss.item())
+        if losses[-1] < losses[0]:
+            break
     assert silent == []
     assert min(losses[1:]) < losses[0]
 
@@ -152,9 +154,11 @@ def test_energy_is_counted_or_refused_by_name(name):
     network, shape = NETWORKS[name][0](), NETWORKS[name][1]
     x = _batch(shape, samples=2)[0]
     if name == "shd_delays":
-        with pytest.raises(LedgerError, match=r"layer '1'.*cannot be attributed"):
+        with pytest.raises(LedgerError, match=r"DelayedLinear '1' has delays between whole steps"):
             Ledger.record(network, x, input="events")
-        return
+        for m in network.modules():
+            if isinstance(m, DelayedLinear):
+                m.rounded()
     ledger = Ledger.record(network, x, input="events", strict=False)
     assert (
         sum(

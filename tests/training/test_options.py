@@ -98,6 +98,12 @@ def test_patience_ends_a_run_that_gets_no_better(tiny):
     result = train(tiny.but(epochs=9, patience=1, lr=1e-9, weight_decay=0.0))
     assert 2 <= result.epochs < 9
     assert json.loads((result.folder / "result.json").read_text())["epochs"] == result.epochs
+    # Killed between the stop and the test: it is tested, and trained no further.
+    (result.folder / "result.json").unlink()
+    rows = (result.folder / "metrics.csv").read_text()
+    again = resume(result.folder)
+    assert (result.folder / "metrics.csv").read_text() == rows
+    assert (again.epochs, again.test_accuracy) == (result.epochs, result.test_accuracy)
 
 
 def test_the_loss_is_the_one_named():

@@ -57,6 +57,45 @@ def test_online_gradients_are_those_of_the_paper(rule, batch):
     assert math.isclose(loss.item(), each.item(), rel_tol=1e-12)
 
 
+# Padded at the end, whole, and with a hole: 6, 9 and 7 of 9 steps.
+REAL = torch.tensor([[1, 1, 0]] * 2 + [[1, 1, 1]] * 4 + [[0, 1, 1]] * 3, dtype=torch.bool)
+
+
+def shortened(x):
+    return [x[REAL[:, n], n].tolist() for n in range(3)]
+
+
+@pytest.mark.parametrize("rule", ["ottt", "sltt"])
+def test_online_rules_leave_masked_steps_out(rule, batch):
+    x, labels = batch
+    net = two_layers()
+    first, second = net.module[0], net.module[2]
+    junk = torch.where(REAL.unsqueeze(2), x, 7.0)
+    loss, scores = online_loss(net, junk, labels, CrossEntropy(), rule=rule, mask=REAL)
+    loss.backward()
+    wanted = oracle.online(
+        shortened(x), labels.tolist(), first.weight.tolist(), second.weight.tolist(), TAU, THRESHOLD,
+        psi_of(net.module[1]), rule == "ottt",
+    )  # fmt: skip
+    assert close(first.weight.grad, wanted[0]) and close(second.weight.grad, wanted[1])
+    assert first.weight.grad.abs().max() > 1e-4
+    steps = nn.functional.cross_entropy(scores.flatten(0, 1), labels.repeat(9), reduction="none").reshape(9, 3)
+    assert math.isclose(loss.item(), ((steps * REAL).sum(0) / REAL.sum(0)).mean().item(), rel_tol=1e-12)
+
+
+def test_a_recording_without_a_real_step_teaches_nothing(batch):
+    x, labels = batch
+    alone, beside = two_layers(), two_layers()
+    mask = torch.ones(9, 3, dtype=torch.bool)
+    mask[:, 2] = False
+    mask[4] = False  # nor does a step without a real recording
+    online_loss(beside, x, labels, CrossEntropy(), mask=mask).loss.backward()
+    kept = x[:, :2][mask[:, 0]]
+    online_loss(alone, kept, labels[:2], CrossEntropy()).loss.backward()
+    for one, other in zip(alone.parameters(), beside.parameters()):
+        assert torch.allclose(one.grad * 2 / 3, other.grad)
+
+
 def test_without_a_past_every_rule_is_backpropagation(batch):
     x, labels = batch[0][:1], batch[1]
     found = []
@@ -147,6 +186,25 @@ def test_eprop_is_that_of_the_paper(kind, readout_tau, batch):
         assert torch.allclose(mine, theirs.grad)
 
 
+@pytest.mark.parametrize("readout_tau", [1.0, 3.0])
+def test_eprop_leaves_masked_steps_out(readout_tau, batch):
+    x, labels = batch
+    torch.manual_seed(2)
+    inputs, outputs = nn.Linear(4, 5, bias=False).double(), nn.Linear(5, 3).double()
+    recurrent = Recurrent.dense(5, LIF(TAU, threshold=THRESHOLD)).double()
+    junk = torch.where(REAL.unsqueeze(2), x, 7.0)
+    loss, scores = eprop(inputs, recurrent, outputs, junk, labels, readout_tau=readout_tau, mask=REAL)
+    wanted = oracle.eprop(
+        shortened(x), labels.tolist(), inputs.weight.tolist(), recurrent.lateral.weight.tolist(),
+        outputs.weight.tolist(), outputs.bias.tolist(), outputs.weight.T.tolist(), TAU, THRESHOLD,
+        1 - 1 / readout_tau, psi_of(recurrent.neuron),
+    )  # fmt: skip
+    for parameter, gradient in zip((inputs.weight, recurrent.lateral.weight, outputs.weight, outputs.bias), wanted):
+        assert close(parameter.grad, gradient) and parameter.grad.abs().max() > 1e-5
+    steps = nn.functional.cross_entropy(scores.flatten(0, 1), labels.repeat(9), reduction="none").reshape(9, 3)
+    assert math.isclose(loss.item(), ((steps * REAL).sum(0) / REAL.sum(0)).mean().item(), rel_tol=1e-12)
+
+
 def test_eprop_with_biases_learns_them_as_weights_of_a_constant_input(batch):
     x, labels = batch
     torch.manual_seed(2)
@@ -203,8 +261,14 @@ def test_mistakes_are_named(batch):
         online_loss(net, x, labels, CrossEntropy(), rule="rtrl")
     with pytest.raises(ConfigError, match=r"decay is 0.5, but it is for 'ottt' alone"):
         online_loss(net, x, labels, CrossEntropy(), rule="sltt", decay=0.5)
-    with pytest.raises(ConfigError, match="learns whole recordings"):
-        online_loss(net, x, labels, CrossEntropy(), mask=torch.zeros(9, 3, dtype=torch.bool))
+    with pytest.raises(ShapeError, match=r"mask is .* must be torch.bool \[T, N\]"):
+        online_loss(net, x, labels, CrossEntropy(), mask=torch.zeros(9, 2, dtype=torch.bool))
+    with pytest.raises(ShapeError, match=r"mask is .* must be torch.bool \[T, N\]"):
+        eprop(layer, Recurrent.dense(3, LIF()), nn.Linear(3, 3), x, labels, mask=torch.ones(9, 3))
+    halved = Network(nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Flatten(0, 1), nn.Linear(2, 3), nn.Unflatten(0, (3, 2)),
+        nn.Flatten(), LIF()).double())  # fmt: skip
+    with pytest.raises(ShapeError, match=r"'module.2' sees rows of \(6, 2\), but with a mask its traces need"):
+        online_loss(halved, x, labels, CrossEntropy(), mask=REAL)
     with pytest.raises(ShapeError, match="at least one step"):
         online_loss(net, x[:0], labels, CrossEntropy())
     odd = Network(nn.Sequential(nn.Linear(4, 3), Izhikevich()).double())

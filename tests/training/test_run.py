@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from spikesim.errors import ConfigError, DatasetError, DivergenceError
-from spikesim.training import read_config, resume, train
+from spikesim.training import EventDataModule, read_config, resume, train
 from spikesim.training.metrics_csv import read_metrics
 from spikesim.training.pictures import PICTURES
 
@@ -109,3 +109,11 @@ def test_missing_recordings_and_unfit_settings_are_named(tiny, tmp_path):
 def test_a_missing_gpu_is_named(tiny):
     with pytest.raises(ConfigError, match="use --device cpu"):
         train(tiny.but(device="cuda"))
+
+
+def test_what_is_shown_and_priced_is_of_all_classes(tiny):
+    data = EventDataModule(tiny)
+    data.setup()
+    shown = data.test_sample(4).y  # the 12 test recordings stand in the order of their classes
+    assert len(shown) == 4 and shown.max() - shown.min() > 5
+    assert data.test_sample(99).x.shape[1] == 12

@@ -2,7 +2,10 @@
 
 import csv
 import json
+import signal
 import statistics
+import subprocess
+import sys
 
 import pytest
 
@@ -63,17 +66,50 @@ def test_a_stopped_sweep_goes_on(base, monkeypatch, stop):
 
     def breaking(config, **_):
         made.append((config.lr, config.seed))
-        if len(made) == 4:
+        if len(made) == 2:
             raise stop
         return real(config)
 
     monkeypatch.setattr(sweeping, "train", breaking)
     with pytest.raises(stop):
-        run_sweep(_sweep(base))
-    again = run_sweep(_sweep(base))
-    assert made == [(0.01, 0), (0.01, 1), (0.02, 0), (0.02, 1), (0.02, 1)]
+        run_sweep(_sweep(base, seeds=(0,)))
+    again = run_sweep(_sweep(base, seeds=(0,)))
+    assert made == [(0.01, 0), (0.02, 0), (0.02, 0)]
     assert [tried.parameters for tried in again.tried] == [{"lr": 0.01}, {"lr": 0.02}]
-    assert all(len(tried.val_accuracy.values) == 2 and not tried.failed for tried in again.tried)
+    assert all(len(tried.val_accuracy.values) == 1 and not tried.failed for tried in again.tried)
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from spikesim.training import read_sweep, run_sweep
+from spikesim.training.keep import KeepCheckpoints
+
+saved = KeepCheckpoints.on_train_epoch_end
+
+def killed(self, trainer, module):
+    saved(self, trainer, module)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+KeepCheckpoints.on_train_epoch_end = killed
+run_sweep(read_sweep(Path(sys.argv[1])))
+"""
+
+
+def test_a_sweep_killed_within_a_run_goes_on_where_it_was(base, tmp_path, monkeypatch):
+    path = tmp_path / "sweep.toml"
+    path.write_text(
+        f'data = "{base.data}"\nout = "{base.out}"\nwidth = 2\ntimesteps = 2\nepochs = 2\nval_fraction = 0.25\n'
+        'threads = 1\ndevice = "cpu"\n[sweep]\nseeds = [0]\n[sweep.parameters]\nlr = [0.01]'
+    )
+    done = subprocess.run([sys.executable, "-c", _KILLED, str(path)], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (under_way,) = base.out.glob("*/seed-0/metrics.csv")
+    begun = under_way.read_text()
+    monkeypatch.setattr(sweeping, "train", lambda config, **_: pytest.fail("nothing is begun anew"))
+    result = run_sweep(read_sweep(path))
+    assert len(result.tried) == 1 and len(result.tried[0].val_accuracy.values) == 1 and not result.tried[0].failed
+    assert begun.count("\n") == 2 and under_way.read_text().startswith(begun)
 
 
 def test_more_trials_may_be_asked_for_later(base, calls):
@@ -94,7 +130,7 @@ def test_a_run_that_diverges_does_not_end_the_sweep(base, monkeypatch):
         return real(config)
 
     monkeypatch.setattr(sweeping, "train", train)
-    result = run_sweep(_sweep(base))
+    result = run_sweep(_sweep(base, seeds=(0,)))
     assert "seed 0: the loss became nan" in result.tried[0].failed and result.best is result.tried[1]
     content = json.loads((base.out / "sweep.json").read_text())
     assert content["tried"][0]["val_accuracy"]["mean"] is None

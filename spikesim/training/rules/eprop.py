@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spikesim.errors import ConfigError, ShapeError
 from spikesim.neurons import LIF
 from spikesim.nn import Recurrent
+from spikesim.nn.checks import check_mask
 
 
 class _Eligible(NamedTuple):
@@ -27,6 +28,7 @@ def eprop(
     *,
     readout_tau: float = 1.0,
     feedback: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of one batch by e-prop, added to the ``grad`` of the three layers.
 
@@ -44,7 +46,9 @@ def eprop(
 
     (g is 1/tau, or 1 with ``scale_input=False``; kappa = 0 is a readout without memory). Source: Bellec et al., Nature
     Communications 11:3625 (2020), equation 1 and "Methods" for LIF neurons. Eligibilities are ``[N, J, I]``,
-    whatever T is.
+    whatever T is. A masked step changes nothing and has no loss: T is the number of real steps of each recording.
+    Where several processes each learn a share of a batch, average the gradients over them before the optimiser's step:
+    no backward runs that could do it.
 
     Args:
         inputs: from the input to the layer.
@@ -55,9 +59,11 @@ def eprop(
         readout_tau: time constant of the readout in time steps.
         feedback: B, ``[features, classes]``, such as ``torch.randn(...)``; None takes the weight of ``outputs`` itself
             (symmetric e-prop).
+        mask: bool ``[T, N]``, which steps are real; None for all.
 
     Returns:
-        Loss (mean over steps and samples, nats) and scores ``[T, N, classes]``.
+        Loss (mean over the real steps of each sample, then over samples, nats) and scores ``[T, N, classes]``; those
+        of a masked step are those of the step before.
 
     Raises:
         ConfigError: other neurons, or a time constant below 1.
@@ -81,35 +87,40 @@ def eprop(
     if back.shape != outputs.weight.T.shape:
         raise ShapeError(f"eprop: feedback is {tuple(back.shape)}, but it must be {tuple(outputs.weight.T.shape)}")
     tau, threshold = neuron.acting("tau"), neuron.acting("threshold")
-    gain, kappa, steps = (1 / tau if neuron.scale_input else torch.ones_like(tau)), 1 - 1 / readout_tau, x.shape[0]
+    gain, kappa = (1 / tau if neuron.scale_input else torch.ones_like(tau)), 1 - 1 / readout_tau
+    check_mask(mask, x.shape[0], x.shape[1], x.device)
+    real = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device) if mask is None else mask
+    shares = real.to(x.dtype) / (real.sum(0).clamp(min=1) * max(1, x.shape[1]))
     wanted = torch.nn.functional.one_hot(target, outputs.out_features).to(x.dtype)
     spikes = x.new_zeros(x.shape[1], inputs.out_features)
     state: dict[str, Tensor] | None = None
-    y, shown = x.new_zeros(wanted.shape), spikes
+    y, shown, ones = x.new_zeros(wanted.shape), spikes, x.new_zeros(x.shape[1], 1)
     eligible = {layer: _nothing(layer, x) for layer in (inputs, lateral)}
     loss = x.new_zeros(())
     scores: list[Tensor] = []
     surrogate: Any = neuron.surrogate
     start: Tensor = neuron.initial_v  # type: ignore[assignment]
-    for row in x.unbind(0):
+    for row, now, share in zip(x.unbind(0), real, shares):
         came = {inputs: row, lateral: spikes}
         current = inputs(row) + lateral(spikes)
         before = state["v"] if state is not None else start.to(current).expand_as(current)
         psi = torch.as_tensor(surrogate.derivative((1 - 1 / tau) * before + gain * current - threshold))
-        spikes, state = neuron.run_rows(current, 1, state=state)
-        shown = kappa * shown + spikes
-        y = kappa * y + (1 - kappa) * outputs(spikes)
-        wrong = (y.softmax(1) - wanted) * ((1 - kappa) / (steps * x.shape[1]))
+        fired, state = neuron.run_rows(current, 1, state=state, mask=now.unsqueeze(0))
+        spikes = _where(now, fired, spikes)
+        shown = _where(now, kappa * shown + fired, shown)
+        ones = _where(now, kappa * ones + 1, ones)  # the filtered 1 that the bias sees
+        y = _where(now, kappa * y + (1 - kappa) * outputs(fired), y)
+        wrong = (y.softmax(1) - wanted) * ((1 - kappa) * share.unsqueeze(1))
         signal = wrong @ back.T
         for layer, z in came.items():
             with_bias = z if layer.bias is None else torch.cat([z, torch.ones_like(z[:, :1])], 1)
-            synapse = (1 - 1 / tau) * eligible[layer].synapse + gain * with_bias
-            filtered = kappa * eligible[layer].filtered + psi.unsqueeze(2) * synapse.unsqueeze(1)
+            held = eligible[layer]
+            synapse = _where(now, (1 - 1 / tau) * held.synapse + gain * with_bias, held.synapse)
+            filtered = _where(now, kappa * held.filtered + psi.unsqueeze(2) * synapse.unsqueeze(1), held.filtered)
             eligible[layer] = _Eligible(synapse, filtered)
             _add(layer, torch.einsum("nj,nji->ji", signal, filtered))
-        constant = (1 - kappa ** (len(scores) + 1)) / (1 - kappa)  # the filtered 1 that the bias sees
-        _add(outputs, torch.cat([wrong.T @ shown, wrong.sum(0).unsqueeze(1) * constant], 1))
-        loss += torch.nn.functional.cross_entropy(y, target) / steps
+        _add(outputs, torch.cat([wrong.T @ shown, wrong.T @ ones], 1))
+        loss += (torch.nn.functional.cross_entropy(y, target, reduction="none") * share).sum()
         scores.append(y)
     return loss, torch.stack(scores)
 
@@ -126,6 +137,11 @@ def _checked(recurrent: Recurrent) -> tuple[LIF, nn.Linear]:
     if any(neuron.acting(name).numel() != 1 for name in ("tau", "threshold")):
         raise ConfigError("eprop takes LIF neurons with one tau and one threshold for the whole layer")
     return neuron, lateral
+
+
+def _where(real: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """New values for samples whose step is real, the old ones for the others."""
+    return torch.where(real.reshape(-1, *[1] * (new.dim() - 1)), new, old)
 
 
 def _nothing(layer: nn.Linear, x: Tensor) -> _Eligible:

@@ -11,37 +11,53 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from spikesim.dynamics import Neuron
-from spikesim.errors import ConfigError
+from spikesim.errors import ConfigError, ShapeError
 from spikesim.neurons import IF, LIF
 from spikesim.nn import Recurrent
 
 _WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-@contextmanager
-def traced_inputs(network: nn.Module, decay: float | None) -> Iterator[None]:
-    """Within it, step by step, weights learn from traces of what entered their layer."""
-    layers = [(layer, leak if decay is None else decay) for layer, leak in _leaks(network, decay is None)]
-    for layer, leak in layers:
-        layer.__dict__["forward"] = _Traced(layer, leak)
-    try:
-        yield
-    finally:
-        for layer, _ in layers:
-            del layer.__dict__["forward"]
+class Traces:
+    """The leaky sums of what enters layers; within :meth:`of`, step by step, their weights learn from these.
+
+    Args:
+        decay: of every trace; None takes the leak of the neuron behind each layer.
+
+    Attributes:
+        real: bool ``[N]``, for which recordings the step to come is real; None for all.
+    """
+
+    def __init__(self, decay: float | None) -> None:
+        self.decay = decay
+        self.real: Tensor | None = None
+
+    @contextmanager
+    def of(self, network: nn.Module) -> Iterator[None]:
+        """Keep traces in the layers of a network."""
+        layers = _leaks(network, self.decay is None)
+        for name, layer, leak in layers:
+            layer.__dict__["forward"] = _Traced(self, name, layer, leak if self.decay is None else self.decay)
+        try:
+            yield
+        finally:
+            for _, layer, _ in layers:
+                del layer.__dict__["forward"]
 
 
 class _Traced:
     """The forward of one layer: its value and the gradient of its input as ever, that of its weight from the trace."""
 
-    def __init__(self, layer: nn.Module, leak: float) -> None:
+    def __init__(self, traces: Traces, name: str, layer: nn.Module, leak: float) -> None:
+        self.traces = traces
+        self.name = name
         self.layer = layer
         self.leak = leak
         self.trace: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         with torch.no_grad():
-            self.trace = x.detach() if self.trace is None else self.leak * self.trace + x
+            self.trace = self._followed(x)
         plain = type(self.layer).forward
         held = {name: p.detach() for name, p in self.layer.named_parameters()}
         y: Tensor = _forward(self.layer, plain, held, x)
@@ -49,6 +65,19 @@ class _Traced:
             return y
         learning = plain(self.layer, self.trace)
         return y + (learning - learning.detach())
+
+    def _followed(self, x: Tensor) -> Tensor:
+        """The trace after this step; that of a masked recording stays as it was."""
+        before, real = self.trace, self.traces.real
+        after = x.detach() if before is None else self.leak * before + x
+        if real is None:
+            return after
+        if x.shape[:1] != real.shape:
+            raise ShapeError(
+                f"'{self.name}' sees rows of {tuple(x.shape)}, but with a mask its traces need one row for each of "
+                f"{len(real)} recordings; give recordings of one length, or take rule='sltt'"
+            )
+        return torch.where(real.reshape(-1, *[1] * (x.dim() - 1)), after, 0.0 if before is None else before)
 
 
 def _forward(layer: nn.Module, plain: Any, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -60,18 +89,18 @@ def _forward(layer: nn.Module, plain: Any, parameters: dict[str, Tensor], x: Ten
         layer.__dict__["forward"] = patched
 
 
-def _leaks(network: nn.Module, needed: bool) -> list[tuple[nn.Module, float]]:
-    """Layers with weights in the order of their registration, each with the leak of the next neuron."""
-    found: list[tuple[nn.Module, float]] = []
-    waiting: list[nn.Module] = []
+def _leaks(network: nn.Module, needed: bool) -> list[tuple[str, nn.Module, float]]:
+    """Layers with weights in the order of their registration, each with its name and the leak of the next neuron."""
+    found: list[tuple[str, nn.Module, float]] = []
+    waiting: list[tuple[str, nn.Module]] = []
     own = {id(m): r.neuron for r in network.modules() if isinstance(r, Recurrent) for m in r.lateral.modules()}
     for name, module in network.named_modules():
         if isinstance(module, _WEIGHTED) and id(module) in own:
-            found.append((module, _leak(name, own[id(module)]) if needed else 0.0))
+            found.append((name, module, _leak(name, own[id(module)]) if needed else 0.0))
         elif isinstance(module, _WEIGHTED):
-            waiting.append(module)
+            waiting.append((name, module))
         elif isinstance(module, Neuron):
-            found += [(layer, _leak(name, module) if needed else 0.0) for layer in waiting]
+            found += [(*layer, _leak(name, module) if needed else 0.0) for layer in waiting]
             waiting = []
     return found  # what is still waiting feeds no neuron: its trace is its input
 
