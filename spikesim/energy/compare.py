@@ -12,6 +12,7 @@ from spikesim.dynamics import Neuron, Stateful
 from spikesim.energy.baselines import relu_twin, time_mean
 from spikesim.energy.included import Included
 from spikesim.energy.ledger import Connections, InputKind, Ledger
+from spikesim.energy.pairing import Sources
 from spikesim.energy.profile import Profile, load_profile
 from spikesim.energy.report import EnergyReport
 from spikesim.errors import LedgerError
@@ -96,7 +97,9 @@ def energy_report(
         raise LedgerError(
             f"the ANN ran on {ann_ledger.samples} samples and the network on {ledger.samples}; give both the same"
         )
-    report = EnergyReport(ledger, ann_ledger, name, priced_by, source, **options)
+    # A twin has the layers of the network itself.
+    sources = Sources() if ann is None else Sources(network.sources, getattr(ann, "sources", {}))
+    report = EnergyReport(ledger, ann_ledger, name, priced_by, source, sources=sources, **options)
     return _checked(report, strict)
 
 
