@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -80,6 +80,11 @@ def energy_report(
         (96, 'analog_once', 237)
     """
     priced_by = profile if isinstance(profile, Profile) else load_profile(profile)
+    if mask is not None and mask.dtype == torch.bool and mask.numel() and not bool(mask.any(0).all()):
+        raise LedgerError(
+            "mask leaves some samples without a real step: they would cost the network nothing and the ANN as much as "
+            "any other; leave those samples out"
+        )
     ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict, connections=connections)
     options: dict[str, Any] = {"include": include or Included(), "seed": seed}
     looped = loops(network)
@@ -101,7 +106,7 @@ def energy_report(
         _require_ann(ann)
         baseline, name = ann, ann_name or f"source ANN {type(ann).__name__}"
     else:
-        baseline, name = relu_twin(network), _TWIN
+        baseline, name = relu_twin(cast(Network, network)), _TWIN
     if isinstance(baseline, Network) and baseline.encoder is None:
         ann_input = ann_input.unsqueeze(0)
     ann_ledger = Ledger.record(baseline, ann_input, input="analog", strict=strict, connections=connections)

@@ -66,5 +66,5 @@ def equal_neuron(name: str, theirs: Any) -> Neuron:
         made = CubaLIF(delayed_reset=True, settle=not theirs.reset_delay, **flags)
     else:
         made = (Alpha if kind == "Alpha" else Lapicque)(**flags)
-    made.emits = SpikeType("binary", scale=float(gain.flatten()[0]))  # type: ignore[misc]
+    made.emits = SpikeType("binary", scale=float(gain.flatten()[0]))
     return made

@@ -130,11 +130,13 @@ def loop_of(module: nn.Module, run: Any, x: Any) -> Loop:
     finally:
         for handle in handles:
             handle.remove()
+    neurons = {name: part for name, part in neurons.items() if calls[name]}  # the others cost nothing
     steps = {calls[name] for name in neurons}
-    if steps <= {0, 1}:
+    if steps <= {1}:
+        often = "once" if neurons else "never"
         raise LedgerError(
-            f"{first!r} is a neuron of snntorch, and it was called once, so that the steps of time are not inside "
-            f"{type(module).__name__}: give spikesim.converters.from_snntorch(net) and x [T, N, ...], or the module "
+            f"{next(iter(neurons), first)!r} is a neuron of snntorch, and it was called {often}, so that the steps of "
+            f"time are not inside {type(module).__name__}: give spikesim.converters.from_snntorch(net) and x [T, N, ...], or the module "
             "whose forward holds the loop"
         )
     if len(steps) > 1 or len(rows) > 1:
@@ -184,7 +186,7 @@ def unchanged(module: nn.Module) -> Iterator[None]:
             part._buffers.update(buffers)
 
 
-class LoopRecorder(Recorder):
+class LoopRecorder(Recorder):  # type: ignore[no-untyped-call]
     """Counts a module that walks through time by itself, each call of a layer at its own step.
 
     Args:

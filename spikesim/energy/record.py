@@ -62,7 +62,12 @@ def record(
     pruned, loop = connections == "nonzero", None
     if loops(network):
         with _evaluating(network), torch.no_grad():
-            loop = loop_of(network, lambda: _run(network, x, None), x)
+            try:
+                loop = loop_of(network, lambda: _run(network, x, None), x)
+            except (RuntimeError, ValueError, IndexError) as error:
+                if not isinstance(error, SpikesimError):
+                    _blame_input(network, x, None)
+                raise
         if twin and loop.axis:
             x = x.mean(0, keepdim=True).expand(x.shape)  # the frame that an ANN sees
     recorder = Recorder(fans, pruned) if loop is None else LoopRecorder(loop, fans, pruned, twin)

@@ -87,7 +87,20 @@ def energy_rows(report: EnergyReport) -> list[EnergyRow]:
             continue
         rates = (firing_rate(ledger, own), spikes_per_synapse(ledger, own))
         beaten = tuple(lost if ann is not ledger else ())
-        rows.append(EnergyRow(pair.name, pair.layers, pair.ann_layers, spikes, *rates, *cost.values(), beaten))
+        one = EnergyRow(
+            pair.name,
+            pair.layers,
+            pair.ann_layers,
+            spikes,
+            *rates,
+            cost["network"],
+            cost["network_zero_skipping"],
+            cost["dense_ann"],
+            cost["zero_skipping_ann"],
+            cost["capacity_matched"],
+            beaten,
+        )
+        rows.append(one)
     return rows
 
 

@@ -89,6 +89,14 @@ def test_measurements_of_a_budget_that_cannot_be_right(found):
         )
 
 
+def test_a_sample_without_a_real_step_is_no_inference():
+    network, x = Network(nn.Sequential(nn.Linear(6, 3), IF())), torch.rand(4, 2, 6)
+    mask = torch.tensor([[True, False]] * 4)
+    with pytest.raises(LedgerError, match="some samples without a real step"):
+        energy_report(network, x, input="analog", mask=mask)
+    assert energy_report(network, x[:, :1], input="analog", mask=mask[:, :1]).energy > 0
+
+
 def test_a_damaged_constant_is_named_without_the_words_of_a_library(tmp_path):
     path = energy_report(nn.Linear(8, 2), torch.ones(1, 8), input="analog").save(tmp_path / "r.json")
     content = json.loads(path.read_text())

@@ -7,7 +7,7 @@ from torch import nn
 
 from spikesim.converters import from_snntorch
 from spikesim.dynamics import SpikeType
-from spikesim.energy import Ledger, Meter, energy_report
+from spikesim.energy import Ledger, Meter, SynapticOperations, energy_report, relu_twin
 from spikesim.errors import LedgerError
 from spikesim.neurons import IF, LIF
 from spikesim.nn import Network
@@ -219,6 +219,8 @@ def uneven(m, x):
         (nn.Sequential(snn.Leaky(0.9, init_hidden=True)), torch.rand(T, N, 6), "called once.*from_snntorch"),
         (Looped(uneven), torch.rand(N, 6), "one of spikesim; use one package"),
         (Tutorial(over_time=True), torch.rand(T, T, 6), "T = N = 5.*another number of samples"),
+        (Looped(lambda m, x: x), torch.rand(N, 6), "one of spikesim; use one package"),
+        (Tutorial(), torch.rand(N, 7), "Tutorial fails on its input of shape .3, 7."),
         (Tutorial(inhibition=True), torch.rand(N, 6), "Leaky of snnTorch with inhibition.*not known"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), LIF()), torch.rand(T, N, 1, 5, 5), r"wrap it: Network\(module\)"),
         (nn.Sequential(nn.Flatten(), nn.Linear(6 * N, 2), LIF()), torch.rand(T, N, 6), r"wrap it: Network\(module\)"),
@@ -234,6 +236,15 @@ def test_neurons_that_are_called_differently_often_are_named():
     del net.c
     with pytest.raises(LedgerError, match="'a' 2 times, 'b' 1 times"):
         Ledger.record(net, torch.rand(N, 6), input="analog")
+
+
+def test_neurons_that_never_run_are_no_matter():
+    net = Tutorial()
+    net.spare = snn.Leaky(0.9)
+    assert Ledger.record(net, torch.rand(N, 6), input="analog").timesteps == T
+    for refused in (lambda: relu_twin(net), lambda: SynapticOperations(net, torch.rand(N, 6), input="analog")):
+        with pytest.raises(LedgerError, match=r"takes a spikesim\.nn\.Network, not a Tutorial"):
+            refused()
 
 
 def test_bare_layers_are_the_network_of_them():
