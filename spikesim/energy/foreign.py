@@ -46,7 +46,7 @@ def equal_neuron(name: str, theirs: Any) -> Neuron:
         >>> from spikesim.energy.foreign import equal_neuron
         >>> from spikesim.energy import update_mix
         >>> dict(update_mix(equal_neuron("lif", snntorch.Leaky(0.9))).per_update)
-        {'add': 1, 'mul': 1, 'cmp': 2}
+        {'cmp': 2, 'mul': 1, 'add': 1}
     """
     kind, gain = type(theirs).__name__, torch.as_tensor(theirs.graded_spikes_factor)
     whole = type(theirs).__module__.startswith("snntorch.") and kind in ("Leaky", "Synaptic", "Alpha", "Lapicque")

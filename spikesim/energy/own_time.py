@@ -136,8 +136,8 @@ def loop_of(module: nn.Module, run: Any, x: Any) -> Loop:
         often = "once" if neurons else "never"
         raise LedgerError(
             f"{next(iter(neurons), first)!r} is a neuron of snntorch, and it was called {often}, so that the steps of "
-            f"time are not inside {type(module).__name__}: give spikesim.converters.from_snntorch(net) and x [T, N, ...], or "
-            "the module whose forward holds the loop"
+            f"time are not inside {type(module).__name__}: give spikesim.converters.from_snntorch(net) "
+            "and x [T, N, ...], or the module whose forward holds the loop"
         )
     if len(steps) > 1 or len(rows) > 1:
         told = ", ".join(f"{name!r} {calls[name]} times" for name in neurons)
