@@ -82,7 +82,7 @@ SCHEMA = 3
 
 
 class _Node(BaseModel):
-    """One node: ``kind`` is input, output, add, cat or the class of a module."""
+    """One node: ``kind`` is input, output, add, cat or the class of a module; ``source`` its layer of the ANN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,6 +90,7 @@ class _Node(BaseModel):
     kind: str
     inputs: list[str]
     settings: dict[str, Any] = {}
+    source: str | None = None
 
 
 class _Graph(BaseModel):
@@ -255,6 +256,10 @@ def _network(graph: _Graph, values: dict[str, torch.Tensor]) -> Network:
 
 
 def _describe(root: nn.Module, node: fx.Node) -> _Node:
+    return _operation(root, node).model_copy(update={"source": node.meta.get("source")})
+
+
+def _operation(root: nn.Module, node: fx.Node) -> _Node:
     inputs = [source.name for source in _sources(node)]
     if node.op == "call_module":
         module = root.get_submodule(str(node.target))
@@ -309,6 +314,9 @@ def _build(nodes: list[_Node], names: list[str]) -> fx.GraphModule:
             make = _NEURONS.get(node.kind) or getattr(nn, node.kind)
             root[place] = make(**settings)
             made[node.name] = graph.create_node("call_module", place, tuple(inputs), {}, name=node.name)
+    for node in nodes:
+        if node.source is not None:
+            made[node.name].meta["source"] = node.source
     if names:
         graph.set_codegen(Signature(tuple(names), "tuple").codegen())
     return fx.GraphModule(root, graph, class_name="SpikingGraph").eval()

@@ -123,8 +123,9 @@ def _fold_back(bench: Workbench, node: fx.Node, source: fx.Node, norm: nn.Module
     detail = f"into '{source.name}'"
     if len(source.users) > 1:
         copied = plain_copy(_layer(bench, source))
-        reader = source.args[0]
+        reader, origin = source.args[0], source.meta["source"]
         source = bench.between(reader, copied, f"{source.name}_for_{node.name}", node)  # type: ignore[arg-type]
+        source.meta["source"] = origin
         node.args = (source,)
         detail += ", on a copy, for others read that layer too"
     fold_into(_layer(bench, source), norm)

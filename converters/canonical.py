@@ -124,7 +124,9 @@ def _canonicalise(model: nn.Module, example: Inputs, lift: bool, allow: Collecti
     functionalise(bench)
     bench.sweep()
     for node in [n for n in bench.graph.nodes if n.op.startswith("call_")]:
+        bench.source = node.meta["source"]
         _apply(bench, node, allow)
+    bench.source = None
     lost = Finding(Verdict.EXACT, "not used by the output")
     try:
         graph = _arranged(bench, lift)

@@ -113,6 +113,7 @@ def _rewritten(program: Any, signature: Signature) -> tuple[nn.Module, fx.Graph]
         elif not any(part in str(node.target) for part in _CHECKS):
             args, kwargs = fx.map_arg((node.args, node.kwargs), made.__getitem__)
             made[node] = _called(graph, node, list(args), dict(kwargs))
+            made[node].meta["nn_module_stack"] = node.meta.get("nn_module_stack")
     graph.set_codegen(signature.codegen())
     graph.eliminate_dead_code()
     return holder, graph

@@ -14,6 +14,7 @@ from spikesim.converters.hidden import hidden_effects
 from spikesim.converters.inputs import Inputs, each, pieces, tensors_of
 from spikesim.converters.rectifier import Rectifier
 from spikesim.converters.signature import Signature
+from spikesim.converters.sources import sources_of
 from spikesim.converters.trace import own_randomness
 from spikesim.errors import ConversionError
 
@@ -60,6 +61,7 @@ def folded(model: nn.Module, example: Inputs) -> nn.Module:
                 f"batch-norm '{name}' has no recorded statistics to fold: use track_running_stats=True and train"
             )
     folding_error(model, graph, example)
+    graph.sources = sources_of(graph)  # type: ignore[assignment]
     return graph
 
 

@@ -123,6 +123,7 @@ def _convert(bench: Workbench, node: fx.Node, source: fx.Node, unit: Tensor, tar
     last = source
     for module in diagonal(unit / target, None, source.meta["shape"], like):
         last = bench.between(last, module, f"{source.name}_to_{node.name}", node)
+        last.meta["source"] = node.meta.get("source", source.meta.get("source"))
     last.meta["shape"] = source.meta["shape"]
     node.replace_input_with(source, last)
 

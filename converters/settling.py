@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 from spikesim.converters.inputs import Inputs, each, joined, tensors_of
 from spikesim.converters.linear import LINEAR
 from spikesim.converters.policies import CONVERTED
+from spikesim.converters.sources import sources_of
 from spikesim.converters.workbench import Workbench
 from spikesim.dynamics import Neuron, Param, SpikeType, State, where
 from spikesim.errors import TimestepsError
@@ -103,7 +104,9 @@ def steady_network(
         0.5
     """
     readout = Count(wait) if counts else DelayedMean(wait) if wait else Mean()
-    return Network(module, encoder=Constant(wait + timesteps, hoist=hoist, finite=True), readout=readout).eval()
+    network = Network(module, encoder=Constant(wait + timesteps, hoist=hoist, finite=True), readout=readout)
+    network.sources = sources_of(module)
+    return network.eval()
 
 
 def waits(network: Network) -> int:
@@ -151,6 +154,7 @@ class SettlingNetwork(Network):
         if timesteps < 1 or limit < 1:
             raise TimestepsError(f"timesteps is {timesteps} and limit {limit}; expected at least 1")
         self.timesteps, self.limit = timesteps, limit
+        self.sources = sources_of(module)
         self.drained, self.settled = 0, True
 
     def forward(self, x: Inputs, mask: Tensor | None = None) -> Any:

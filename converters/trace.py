@@ -17,6 +17,7 @@ from spikesim.converters.exported import NotExported, exported
 from spikesim.converters.inputs import Inputs
 from spikesim.converters.shape_queries import ShapeOracle
 from spikesim.converters.signature import Signature
+from spikesim.converters.sources import note_sources
 from spikesim.converters.trained import QCFS
 from spikesim.dynamics import TimeAware
 from spikesim.errors import ConversionError
@@ -204,6 +205,7 @@ def trace(
         except NotExported as too:
             raise TraceFailure(f"{_explain(model, error)} torch.export says: {too}") from error
     graph.set_codegen(signature.codegen())
+    note_sources(graph, model, root)
     return fx.GraphModule(own_modules(root, graph, moved=True), graph)
 
 

@@ -21,7 +21,8 @@ class Workbench:
     one sample, None where the first axis is not the batch), ``meta["batch"]`` and ``meta["sizes"]`` (which axis the
     batch is, and the shape of one sample without it), ``meta["rows"]`` (one row of a tensor that is the same for every
     sample), ``meta["dtype"]``, ``meta["constant"]`` (the tensor, where it does not depend on the input),
-    ``meta["plain"]`` (no tensor) and ``meta["value"]`` (its value, if batch does not matter).
+    ``meta["plain"]`` (no tensor) and ``meta["value"]`` (its value, if batch does not matter). ``meta["source"]`` is
+    the module of the model that it ran in, see :mod:`spikesim.converters.sources`.
 
     Args:
         traced: Graph over copied weights.
@@ -40,6 +41,7 @@ class Workbench:
 
     def __init__(self, traced: fx.GraphModule, example: Inputs, *, moved: bool = False) -> None:
         self.findings: dict[str, Finding] = {}
+        self.source: str | None = None  # of the operation that is being rewritten
         self.graph = copy.deepcopy(traced.graph)
         self.root = fx.GraphModule(own_modules(traced, self.graph, moved=moved), self.graph)
         one = first(example, 1)
@@ -107,6 +109,8 @@ class Workbench:
             new = self.graph.create_node("call_module", name, (source,), {}, name=name)
         new.target = place_of(new.name)
         new.meta.update(source.meta)
+        if self.source is not None:
+            new.meta["source"] = self.source
         self.root.add_module(str(new.target), module)
         return new
 

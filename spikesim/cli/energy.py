@@ -131,12 +131,15 @@ def energy(
 
 
 def _of_snntorch(model: nn.Module) -> nn.Module:
-    """A snnTorch network as one of the engine, with equal spikes; any other as it is."""
+    """Layers of snnTorch as a network of the engine, with equal spikes; what steps through time itself, as it is."""
+    from torch import nn
+
     from spikesim.converters import from_snntorch
-    from spikesim.energy.record import foreign_neuron
+    from spikesim.energy.foreign import foreign_neuron
 
     found = foreign_neuron(model)
-    return from_snntorch(model).eval() if found is not None and found[1] == "snntorch" else model
+    layers = isinstance(model, nn.Sequential) or (found is not None and found[0] == "(root)")
+    return from_snntorch(model).eval() if layers and found is not None and found[1] == "snntorch" else model
 
 
 def _one_of(option: str, given: str, expected: tuple[str, ...]) -> None:

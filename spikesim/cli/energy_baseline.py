@@ -31,9 +31,10 @@ def source_ann(
         ShapeError: the ANN does not take the inputs.
     """
     from spikesim.energy import time_mean
+    from spikesim.energy.own_time import loops
     from spikesim.nn import Network
 
-    if not isinstance(network, Network):
+    if not isinstance(network, Network) and not loops(network):
         raise ConfigError(
             "--ann is the baseline of a spiking network, but the model is an ANN: leave it out (with --timesteps an "
             "ANN is converted and set beside itself)"
@@ -54,6 +55,7 @@ def without_norms(model: nn.Module, x: torch.Tensor) -> nn.Module:
     from torch.nn.modules.batchnorm import _BatchNorm
 
     from spikesim.converters import fold_batchnorm, folded
+    from spikesim.energy.own_time import loops
     from spikesim.errors import ConversionError
     from spikesim.nn import Network
 
@@ -65,7 +67,7 @@ def without_norms(model: nn.Module, x: torch.Tensor) -> nn.Module:
     except ConversionError:
         simple = model  # what cannot be traced is counted as it stands
     left = norms(simple)
-    if left and not isinstance(model, Network):
+    if left and not isinstance(model, Network) and not loops(model):
         try:
             return folded(model, x)
         except ConversionError:

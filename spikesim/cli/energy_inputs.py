@@ -48,9 +48,10 @@ def energy_inputs(
         ConfigError: not one kind of input was given, T cannot be chosen, or a file cannot be read.
         ShapeError: the shape is not a list of positive integers.
     """
+    from spikesim.energy.own_time import loops
     from spikesim.nn import Network
 
-    spiking = isinstance(model, Network)
+    spiking = isinstance(model, Network) or loops(model)
     over_time = takes_steps(model)
     if sum(given is not None for given in (calibration, shape, recordings)) > 1:
         raise ConfigError("give one kind of input: --recordings, --calibration or --input-shape")
@@ -61,8 +62,8 @@ def energy_inputs(
         return Inputs(x, "events", f"test recordings of {recordings}")
     if timesteps is not None and spiking and not (over_time and shape is not None):
         raise ConfigError(
-            "--timesteps converts an ANN, but the model is a spiking network already; its T is that of its encoder, "
-            "or of the array x"
+            "--timesteps converts an ANN, but the model is a spiking network already; its T is that of its encoder "
+            "or its own loop, or of the array x"
         )
     if timesteps is not None and timesteps < 1:
         raise ConfigError(f"timesteps is {timesteps}, expected at least 1")

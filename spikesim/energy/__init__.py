@@ -3,7 +3,7 @@
 from spikesim.energy.across import Elsewhere
 from spikesim.energy.baselines import relu_twin, time_mean
 from spikesim.energy.breakeven import BreakEven
-from spikesim.energy.budget import Budget, Trial, energy_budget
+from spikesim.energy.budget import Budget, Measured, Trial, energy_budget
 from spikesim.energy.columns import COLUMNS
 from spikesim.energy.compare import energy_report
 from spikesim.energy.compat import as_lemaire, as_neurobench, as_syops
@@ -44,6 +44,7 @@ __all__ = [
     "LayerCounts",
     "LayerShape",
     "Ledger",
+    "Measured",
     "MemoryTier",
     "Meter",
     "PowerConstant",

@@ -39,6 +39,11 @@ def relu_twin(network: Network) -> nn.Module:
           (1): ReLU()
         )
     """
+    if not isinstance(network, Network):
+        raise LedgerError(
+            f"relu_twin takes a spikesim.nn.Network, not a {type(network).__name__}; energy_report makes the baseline "
+            "of other modules itself"
+        )
     for name, part in network.module.named_modules():
         if isinstance(part, Stateful) and not isinstance(part, Neuron) and not part.static:
             raise LedgerError(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from spikesim.energy.comparison import BASELINES, Setting
+from spikesim.energy.layer_counts import LayerCounts
 from spikesim.energy.ledger import Ledger
 from spikesim.energy.means import SYNOPS, mean_counts
 from spikesim.energy.prices import central_prices
@@ -132,19 +133,21 @@ def break_even(setting: Setting, ledger: Ledger, ann: Ledger) -> BreakEven:
     return BreakEven(ledger.timesteps, firing_rate(ledger), spikes_per_synapse(ledger), scale)
 
 
-def firing_rate(ledger: Ledger, layer: str | None = None) -> float:
-    """Spikes per spiking neuron and real step, of one layer or of all; 0 without spiking neurons."""
-    chosen = [ledger[layer]] if layer is not None else ledger.layers.values()
-    spiking = [counts for counts in chosen if "spikes_out" in counts.counts]
+def firing_rate(ledger: Ledger, layers: Collection[str] | None = None) -> float:
+    """Spikes per spiking neuron and real step, of some layers or of all; 0 without spiking neurons."""
+    spiking = [counts for counts in _chosen(ledger, layers) if "spikes_out" in counts.counts]
     updates = sum(counts["neuron_updates"] for counts in spiking)
     return sum(counts["spikes_out"] for counts in spiking) / updates if updates else 0.0
 
 
-def spikes_per_synapse(ledger: Ledger, layer: str | None = None) -> float:
-    """Synaptic operations per connection and inference, of one layer or of all that receive events."""
-    chosen = [ledger[layer]] if layer is not None else ledger.layers.values()
-    driven = [counts for counts in chosen if counts.inputs - {"analog"}]
+def spikes_per_synapse(ledger: Ledger, layers: Collection[str] | None = None) -> float:
+    """Synaptic operations per connection and inference, of some layers or of all that receive events."""
+    driven = [counts for counts in _chosen(ledger, layers) if counts.inputs - {"analog"}]
     crossed = sum(counts[column] for counts in driven for column in SYNOPS)
     steps = int(ledger.active.sum()) / ledger.samples
     connections = sum(counts["synapses"] for counts in driven) / steps if steps else 0.0  # of all samples
     return crossed / connections if connections else 0.0
+
+
+def _chosen(ledger: Ledger, layers: Collection[str] | None) -> list[LayerCounts]:
+    return [counts for name, counts in ledger.layers.items() if layers is None or name in layers]

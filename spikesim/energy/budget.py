@@ -12,6 +12,19 @@ from spikesim.energy.units import format_energy
 from spikesim.errors import BudgetError, ConfigError
 
 
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Energy and accuracy of a candidate, each by its name, so that they cannot be swapped.
+
+    Args:
+        energy: joules per inference.
+        accuracy: as a fraction of 1.
+    """
+
+    energy: float
+    accuracy: float
+
+
 @dataclass(frozen=True)
 class Trial:
     """One setting that was tried.
@@ -68,7 +81,7 @@ def energy_budget(
     settings: Sequence[Any],
     *,
     fit: Callable[[Any], Any],
-    measure: Callable[[Any], tuple[float, float]],
+    measure: Callable[[Any], Measured],
     exhaustive: bool = False,
 ) -> Budget:
     """Search settings until a budget in joules is met.
@@ -83,17 +96,19 @@ def energy_budget(
         settings: from the one that costs most to the one that costs least, such as falling T, rising factors on
             thresholds, or rising weights of ``synop_penalty``.
         fit: makes a candidate (a network) with a setting: converts, scales or trains it.
-        measure: gives joules per inference and accuracy of a candidate, on the same held-out data for all.
+        measure: gives ``Measured(energy=..., accuracy=...)`` of a candidate, on the same held-out data for all.
         exhaustive: try every setting, unless the first is within the budget.
 
     Raises:
         BudgetError: no setting meets the budget; its ``least`` is the trial that comes closest.
-        ConfigError: a budget that is not positive, no settings, or measurements that are not two numbers, the
-            second in 0 to 1.
+        ConfigError: a budget that is not positive, no settings, or measurements that are no ``Measured`` of an energy
+            not below 0 and an accuracy in 0 to 1.
 
     Example:
-        >>> from spikesim.energy import energy_budget
-        >>> found = energy_budget(5e-9, [8, 4, 2, 1], fit=lambda T: T, measure=lambda T: (T * 1e-9, 1 - 0.1 / T))
+        >>> from spikesim.energy import Measured, energy_budget
+        >>> def measure(T):
+        ...     return Measured(energy=T * 1e-9, accuracy=1 - 0.1 / T)
+        >>> found = energy_budget(5e-9, [8, 4, 2, 1], fit=lambda T: T, measure=measure)
         >>> found.chosen.setting, round(found.lost_accuracy, 4), [trial.setting for trial in found.trials]
         (4, 0.0125, [8, 4, 1])
     """
@@ -132,14 +147,16 @@ class _Search:
         if place not in self.trials:
             candidate = self.fit(self.settings[place])
             found = self.measure(candidate)
+            if not isinstance(found, Measured):
+                raise ConfigError(f"measure gave {found!r}, expected Measured(energy=joules, accuracy=fraction of 1)")
             try:
-                energy, accuracy = (float(value) for value in found)
+                energy, accuracy = float(found.energy), float(found.accuracy)
             except (TypeError, ValueError) as error:
-                raise ConfigError(f"measure gave {found!r}, expected joules per inference and an accuracy") from error
+                raise ConfigError(f"measure gave {found!r}, whose energy and accuracy must be numbers") from error
             if -math.inf < energy < 0 or (math.isfinite(accuracy) and not 0 <= accuracy <= 1):
                 raise ConfigError(
                     f"measure gave energy {energy:.4g} and accuracy {accuracy:.4g}; expected joules per inference, not "
-                    "below 0, and then an accuracy as a fraction of 1: swap them, or divide percents by 100"
+                    "below 0, and an accuracy as a fraction of 1: divide percents by 100"
                 )
             tried = self.trials[place] = Trial(self.settings[place], energy, accuracy)
             if self.within(place) and (self.best is None or _rank(tried) > _rank(self.best)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -12,10 +12,15 @@ from spikesim.dynamics import Neuron, Stateful
 from spikesim.energy.baselines import relu_twin, time_mean
 from spikesim.energy.included import Included
 from spikesim.energy.ledger import Connections, InputKind, Ledger
+from spikesim.energy.own_time import as_network, loops, samples_axis
+from spikesim.energy.pairing import Sources
 from spikesim.energy.profile import Profile, load_profile
+from spikesim.energy.record import cast_integers, record
 from spikesim.energy.report import EnergyReport
 from spikesim.errors import LedgerError
 from spikesim.nn import Network
+
+_TWIN = "ReLU twin of the network (not trained as an ANN)"
 
 
 def energy_report(
@@ -37,8 +42,9 @@ def energy_report(
     """Count and price a network and its baselines on the same samples.
 
     Args:
-        network: a :class:`spikesim.nn.Network`, or a plain ANN (which is then its own baseline).
-        x: its input: ``[T, N, ...]``, or ``[N, ...]`` with an encoder and for a plain ANN.
+        network: a :class:`spikesim.nn.Network`; bare layers and neurons of spikesim; a module whose forward steps
+            through neurons of snnTorch; or a plain ANN (which is then its own baseline).
+        x: its input: ``[T, N, ...]``, or ``[N, ...]`` with an encoder and for a plain ANN, or as its loop takes it.
         input: what ``x`` holds: "analog", "events" (whole counts) or the ``SpikeType`` that an encoder emits.
         profile: name, path or loaded profile.
         ann: baseline ANN, for a converted network its source, without spiking neurons; by default
@@ -74,21 +80,33 @@ def energy_report(
         (96, 'analog_once', 237)
     """
     priced_by = profile if isinstance(profile, Profile) else load_profile(profile)
+    if mask is not None and mask.dtype == torch.bool and mask.numel() and not bool(mask.any(0).all()):
+        raise LedgerError(
+            "mask leaves some samples without a real step: they would cost the network nothing and the ANN as much as "
+            "any other; leave those samples out"
+        )
     ledger = Ledger.record(network, x, input=input, mask=mask, strict=strict, connections=connections)
     options: dict[str, Any] = {"include": include or Included(), "seed": seed}
-    if not isinstance(network, Network):
+    looped = loops(network)
+    network = network if looped else as_network(network, cast_integers(network, x))
+    if looped and ann is None:
+        ann_ledger = record(network, x, "analog", None, strict, connections, twin=True)[0]
+        return _checked(EnergyReport(ledger, ann_ledger, _TWIN, priced_by, source, **options), strict)
+    if looped and ann_input is None:
+        ann_input = time_mean(x) if samples_axis(x, ledger.timesteps, ledger.samples) else x
+    if not looped and not isinstance(network, Network):
         if ann is not None:
             raise LedgerError("a plain ANN is its own baseline; leave ann out, or give a spikesim.nn.Network")
         itself = EnergyReport(ledger, ledger, "the network itself", priced_by, source, **options)
         return _checked(itself, strict)
-    if ann_input is None:
+    if ann_input is None and isinstance(network, Network):
         # A network that makes a sequence of its input by itself takes samples, as one with an encoder does.
         ann_input = x if type(network).over_time is not Network.over_time else _static(network, x, mask)
     if ann is not None:
         _require_ann(ann)
         baseline, name = ann, ann_name or f"source ANN {type(ann).__name__}"
     else:
-        baseline, name = relu_twin(network), "ReLU twin of the network (not trained as an ANN)"
+        baseline, name = relu_twin(cast(Network, network)), _TWIN
     if isinstance(baseline, Network) and baseline.encoder is None:
         ann_input = ann_input.unsqueeze(0)
     ann_ledger = Ledger.record(baseline, ann_input, input="analog", strict=strict, connections=connections)
@@ -96,7 +114,9 @@ def energy_report(
         raise LedgerError(
             f"the ANN ran on {ann_ledger.samples} samples and the network on {ledger.samples}; give both the same"
         )
-    report = EnergyReport(ledger, ann_ledger, name, priced_by, source, **options)
+    # A twin has the layers of the network itself.
+    sources = Sources() if ann is None else Sources(getattr(network, "sources", {}), getattr(ann, "sources", {}))
+    report = EnergyReport(ledger, ann_ledger, name, priced_by, source, sources=sources, **options)
     return _checked(report, strict)
 
 

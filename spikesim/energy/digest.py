@@ -35,6 +35,7 @@ def report_digest(report: EnergyReport) -> str:
             "ledger": report.ledger.to_dict(),
             "ann_ledger": report.ann_ledger.to_dict(),
             "shapes": shapes_of(report),
+            "sources": report.sources.to_dict(),
             "profile": {"digest": report.profile.digest},
             "uncertainty": {"seed": report.seed},
         }
@@ -51,6 +52,8 @@ def document_digest(content: Mapping[str, Any]) -> str:
         KeyError: it is not the JSON of a report.
     """
     kept = {name: content[name] for name in _PARTS}
+    if "sources" in content:  # reports of before match layers by name
+        kept["sources"] = content["sources"]
     kept |= {"profile": content["profile"]["digest"], "seed": content["uncertainty"]["seed"]}
     text = json.dumps(kept, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

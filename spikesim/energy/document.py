@@ -27,7 +27,8 @@ def document(report: EnergyReport) -> dict[str, Any]:
     Args:
         report: a network beside its baselines.
     """
-    priced, rows = report.priced, {row.layer: row for row in report.rows}
+    priced = report.priced
+    rows = {name: row for row in report.rows for name in row.layers}
     terms = dict.fromkeys(term for layer in priced.layers.values() for term in layer)
     return {
         "schema": REPORT_SCHEMA,
@@ -63,7 +64,7 @@ def document(report: EnergyReport) -> dict[str, Any]:
                 "name": name,
                 "energy": priced.layer(name),
                 "by_term": dict(priced.layers[name]),
-                "loses_to": list(rows[key].loses_to) if (key := name.replace(".", "_")) in rows else [],
+                "loses_to": list(rows[name].loses_to) if name in rows else [],
             }
             for name in priced.layers
         ],
@@ -74,6 +75,7 @@ def document(report: EnergyReport) -> dict[str, Any]:
         "ledger": report.ledger.to_dict(),
         "ann_ledger": report.ann_ledger.to_dict(),
         "shapes": shapes_of(report),
+        "sources": report.sources.to_dict(),
     }
 
 

@@ -67,10 +67,12 @@ class Ledger:
         """Run a network once and count what it does.
 
         The network runs in evaluation mode, without gradients, and is left as it was. A module that is no
-        :class:`spikesim.nn.Network` counts as a plain ANN with one time step.
+        :class:`spikesim.nn.Network` counts as a plain ANN with one time step, unless it holds neurons: bare layers of
+        spikesim count as the Network of them, and where the forward of a module steps through neurons of snnTorch, a
+        call of a neuron is a time step.
 
         Args:
-            network: a ``Network``, or any module without neurons.
+            network: a ``Network``, or another module.
             x: its input: ``[T, N, ...]``, or ``[N, ...]`` for a network with an encoder and for a plain module. A
                 tree of tensors is taken where the module takes one. Integers are cast to the dtype of the weights.
             input: what the values of ``x`` (after the encoder) are. "analog": numbers; the first layers are charged as

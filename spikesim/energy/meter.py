@@ -21,7 +21,7 @@ class Meter:
     energy come from one pass over a test set.
 
     Args:
-        network: a ``Network``, or any module without neurons.
+        network: a ``Network``, or another module; see :meth:`spikesim.energy.Ledger.record`.
         input: see :meth:`spikesim.energy.Ledger.record`, as are the others.
         strict: refuse operations that no column counts.
         connections: "all" weights, or those that are not zero.

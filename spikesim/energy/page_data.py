@@ -52,6 +52,7 @@ def page_data(report: EnergyReport, accuracies: Sequence[float] | None) -> dict[
             for name, (words, compared) in BASELINES.items()
         },
         "sides": _sides(report),
+        "rows": _rows(report),
         "ledgers": {"network": _counts(report.ledger), "ann": _counts(report.ann_ledger)},
         "profiles": [_profile(_under(report, one.profile)) for one in priced],
         "refused": [{"name": one.profile, "reason": one.refused} for one in report.elsewhere if one.refused],
@@ -81,13 +82,20 @@ def _counts(ledger: Ledger) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "key": name.replace(".", "_"),
             "input": layer.input_type,
             "operations": sorted(layer.operations),
             "counts": {column: layer[column] for column in COLUMNS if layer[column]},
         }
         for name, layer in ledger.layers.items()
     ]
+
+
+def _rows(report: EnergyReport) -> dict[str, dict[str, str]]:
+    """Layer -> the row that it stands in, for each side."""
+    return {
+        "network": {name: pair.name for pair in report.pairs for name in pair.layers},
+        "ann": {name: pair.name for pair in report.pairs for name in pair.ann_layers},
+    }
 
 
 def _under(report: EnergyReport, profile: str) -> EnergyReport:

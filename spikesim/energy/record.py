@@ -17,9 +17,11 @@ from spikesim.energy.attributes import attributes
 from spikesim.energy.counting import Seen
 from spikesim.energy.edges import Edge
 from spikesim.energy.fanout import FanOuts
+from spikesim.energy.foreign import foreign_neuron
 from spikesim.energy.layer_counts import LayerCounts
 from spikesim.energy.layout import Layout
 from spikesim.energy.ledger import Connections, InputKind, Ledger
+from spikesim.energy.own_time import LoopRecorder, as_network, loop_of, loops, unchanged
 from spikesim.energy.readouts import charge_readout
 from spikesim.energy.recorder import Recorder
 from spikesim.errors import LedgerError, SpikesimError
@@ -34,12 +36,19 @@ def record(
     strict: bool,
     connections: Connections = "all",
     fans: FanOuts | None = None,
+    twin: bool = False,
 ) -> tuple[Ledger, Any]:
-    """What :meth:`spikesim.energy.Ledger.record` does; the ledger, and what the network returned."""
+    """What :meth:`spikesim.energy.Ledger.record` does; the ledger, and what the network returned.
+
+    With ``twin`` ReLUs stand for the neurons of a module that walks through time by itself.
+    """
     declared = _declared(input)
     if connections not in ("all", "nonzero"):
         raise LedgerError(f"connections is {connections!r}, but it must be 'all' or 'nonzero'")
     held_layers: Sequence[str] = ()
+    if not isinstance(network, Network):
+        with _evaluating(network):
+            network = as_network(network, cast_integers(network, x))
     given = network
     if isinstance(network, Network):
         held_layers = network.held_layers() if input in ("analog", "analog_once") else ()
@@ -50,11 +59,32 @@ def record(
     root = network.module if isinstance(network, Network) else network
     _check(network, root, x, mask)
     x = cast_integers(network, x)
-    recorder = Recorder(fans, pruned=connections == "nonzero")
+    pruned, loop = connections == "nonzero", None
+    if loops(network):
+        with _evaluating(network), torch.no_grad():
+            try:
+                loop = loop_of(network, lambda: _run(network, x, None), x)
+            except (RuntimeError, ValueError, IndexError) as error:
+                if not isinstance(error, SpikesimError):
+                    _blame_input(network, x, None)
+                raise
+        if twin and loop.axis:
+            x = x.mean(0, keepdim=True).expand(x.shape)  # the frame that an ANN sees
+    recorder = Recorder(fans, pruned) if loop is None else LoopRecorder(loop, fans, pruned, twin)
     outcome: list[Any] = []
 
     def begin(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         tensors = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        if loop is not None:
+            recorder.layout = Layout(1, loop.samples)
+            if loop.axis and input == "analog_once":
+                _require_constant([t.flatten(0, 1) for t in tensors], Layout(loop.timesteps, loop.samples))
+            for tensor in tensors:
+                edge = replace(Edge.declared(declared, held=input == "analog_once"), axis=loop.axis)
+                recorder.edges.tag(tensor, edge)
+                if edge.is_spikes:
+                    recorder.events(tensor, edge)
+            return
         recorder.layout = replace(
             _layout(network, x, tensors[0].shape[0], mask), each=isinstance(input, str) and input == "analog_each_step"
         )
@@ -75,6 +105,7 @@ def record(
     with ExitStack() as stack:
         stack.enter_context(_evaluating(network))
         stack.enter_context(torch.no_grad())
+        stack.enter_context(unchanged(network))
         # Registered first, so that the input is typed before the first module runs.
         stack.callback(root.register_forward_pre_hook(begin, with_kwargs=True).remove)
         stack.callback(root.register_forward_hook(end).remove)
@@ -88,6 +119,8 @@ def record(
     if isinstance(network, Network) and network.readout is not None:
         charge_readout(recorder, network.readout, outcome[0])
     recorder.checks.finish()
+    if loop is not None:
+        recorder.layout = Layout(1 if twin else loop.timesteps, loop.samples)
     ledger = _ledger(recorder, root, input if isinstance(input, str) else input.kind, strict)
     layers = {name: layer.computed_once() if name in held_layers else layer for name, layer in ledger.layers.items()}
     read = given.counted_steps(ledger.timesteps) if isinstance(given, Network) else range(ledger.timesteps)
@@ -167,13 +200,13 @@ def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | Non
             "spikesim.converters.measure_early(network, data), or as one that takes all its steps by "
             "energy_report(network.whole(), ...)"
         )
-    if not wrapped and any(isinstance(m, TimeAware) for m in root.modules()):
+    if not wrapped and not loops(network) and any(isinstance(m, TimeAware) for m in root.modules()):
         raise LedgerError(
             f"{type(root).__name__} holds modules that see time but is no spikesim.nn.Network; "
             "wrap it: Network(module), or Network(module, encoder=Constant(T)) for static input"
         )
     stranger = foreign_neuron(root)
-    if stranger is not None:
+    if stranger is not None and not loops(network):
         name, package = stranger
         remedy = "spikesim.converters.from_snntorch(net)" if package == "snntorch" else "neurons of spikesim.neurons"
         raise LedgerError(
@@ -199,20 +232,6 @@ def _check(network: nn.Module, root: nn.Module, x: Any, mask: torch.Tensor | Non
                 f"the network input of shape {list(tensor.shape)} holds NaN or infinite values, for which no count "
                 "means anything; clean the data"
             )
-
-
-# Package -> the class from which all its neurons derive; asked by name, since none of them need be installed.
-_FOREIGN = {"snntorch": "SpikingNeuron", "spikingjelly": "BaseNode", "sinabs": "StatefulLayer", "norse": "SNN"}
-
-
-def foreign_neuron(root: nn.Module) -> tuple[str, str] | None:
-    """Name and package of the first neuron of another package, None if there is none."""
-    for name, module in root.named_modules():
-        for kind in type(module).__mro__:
-            package = kind.__module__.partition(".")[0]
-            if kind.__name__.startswith(_FOREIGN.get(package, "\0")):
-                return name or "(root)", package
-    return None
 
 
 def _layout(network: nn.Module, x: Any, rows: int, mask: torch.Tensor | None) -> Layout:

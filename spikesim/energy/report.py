@@ -17,11 +17,12 @@ from spikesim.energy.included import Included
 from spikesim.energy.ledger import Ledger
 from spikesim.energy.means import mean_counts
 from spikesim.energy.over_time import price_steps
+from spikesim.energy.pairing import Pair, Sources, paired, partners
 from spikesim.energy.prices import Distribution, central_prices
 from spikesim.energy.pricing import Priced, itemise, price
 from spikesim.energy.profile import Profile
 from spikesim.energy.quantised import departures, matched_side
-from spikesim.energy.rows import EnergyRow, energy_rows, partners
+from spikesim.energy.rows import EnergyRow, energy_rows
 from spikesim.energy.uncertainty import Uncertainty, spread_of
 from spikesim.viz import write_text
 
@@ -45,6 +46,7 @@ class EnergyReport:
         source: where the input comes from, in words; energies hold for such inputs only.
         include: memory traffic and static power, where the user said how.
         seed: of the resamplings and draws.
+        sources: which layers were made from which, where that is known.
 
     Raises:
         PricingError: the profile may not be applied to these counts.
@@ -66,6 +68,7 @@ class EnergyReport:
     source: str | None = None
     include: Included = field(default_factory=Included)
     seed: int = 0
+    sources: Sources = field(default_factory=Sources)
 
     def __post_init__(self) -> None:
         _ = self.priced  # refuse here rather than at the first question
@@ -148,6 +151,11 @@ class EnergyReport:
         return self.ratio("zero_skipping_ann")
 
     @cached_property
+    def pairs(self) -> list[Pair]:
+        """Layers of the network and of the baseline that do the same work, each in exactly one pair."""
+        return paired(self.ledger, self.ann_ledger, self.sources)
+
+    @cached_property
     def rows(self) -> list[EnergyRow]:
         """Every layer beside its counterparts, with the baselines that it loses to."""
         return energy_rows(self)
@@ -191,7 +199,8 @@ class EnergyReport:
     @cached_property
     def departures(self) -> list[str]:
         """Where the capacity-matched baseline does not match this network, in words."""
-        return departures(self.ledger, partners(self), self.ann_ledger)
+        partner = partners(self.ledger, self.ann_ledger, self.pairs)
+        return departures(self.ledger, partner, self.ann_ledger)
 
     @cached_property
     def unpriced(self) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from spikesim.energy.geometry import Geometry
 from spikesim.energy.included import Included
 from spikesim.energy.layer_counts import LayerCounts
 from spikesim.energy.ledger import Ledger
+from spikesim.energy.pairing import Sources
 from spikesim.energy.profile import Profile
 from spikesim.errors import ConfigError, PricingError
 
@@ -99,6 +100,7 @@ def report_of(content: Mapping[str, Any], name: str) -> EnergyReport:
             content["input"]["source"],
             Included(**content["include"]),
             content["uncertainty"]["seed"],
+            Sources(**content.get("sources", {})),
         )
         said, energies = content["energy"], report.energies
         edited = "digest" in content and document_digest(content) != content["digest"]

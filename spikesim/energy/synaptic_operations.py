@@ -55,6 +55,11 @@ class SynapticOperations:
     """
 
     def __init__(self, network: Network, example: Any, *, input: InputKind) -> None:
+        if not isinstance(network, Network):
+            raise LedgerError(
+                f"SynapticOperations takes a spikesim.nn.Network, not a {type(network).__name__}: wrap it, "
+                "Network(module), or convert a network of snnTorch by spikesim.converters.from_snntorch"
+            )
         ledger = Ledger.record(network, example, input=input)
         modules = dict(network.module.named_modules())
         self._layers: dict[nn.Module, tuple[str, LayerCounts]] = {}

@@ -113,15 +113,16 @@ def comma_separated(report: EnergyReport) -> str:
         'layer,input,network_J,network_zero_skipping_J,dense_'
     """
     energies = ("network", "network_zero_skipping", *BASELINE_NAMES)
-    text, names = io.StringIO(), {name.replace(".", "_"): name for name in report.ledger.layers}
+    text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["layer", "input", *(f"{name}_J" for name in energies), "loses_to", *COLUMNS])
     for row in report.rows:
-        own = report.ledger.layers.get(names.get(row.layer, ""))
-        counts = [own[column] / report.ledger.samples if own else 0.0 for column in COLUMNS]
-        name = names.get(row.layer, row.layer)
+        own = [report.ledger[name] for name in row.layers if name in report.ledger.layers]
+        counts = [sum(layer[column] for layer in own) / report.ledger.samples for column in COLUMNS]
+        name = row.layers[0] if len(row.layers) == 1 else row.layer
+        kinds = "+".join(dict.fromkeys(layer.input_type for layer in own if layer.inputs))
         joules = [getattr(row, column) for column in energies]
-        writer.writerow([_formula_free(name), own.input_type if own else "", *joules, " ".join(row.loses_to), *counts])
+        writer.writerow([_formula_free(name), kinds, *joules, " ".join(row.loses_to), *counts])
     return text.getvalue()
 
 

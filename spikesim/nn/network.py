@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -67,6 +68,8 @@ class Network(nn.Module):
     _monitors: tuple[Monitor, ...] = ()  # the open recordings
     fuse: bool = True
     checkpoint_time: int | None = None
+    sources: Mapping[str, str] = MappingProxyType({})
+    """Layer of ``module`` -> layer of the model that it was made from, where a converter knows."""
 
     def __init__(
         self,

@@ -141,3 +141,21 @@ def test_a_network_of_snntorch_is_counted_as_one_of_spikes(spikesim, tmp_path, m
     assert code == 0 and "No spikes" not in shown, err
     report = json.loads((tmp_path / "e.json").read_text())
     assert report["timesteps"] == 5 and report["break_even"]["spikes_per_synapse"] > 0
+
+
+def test_a_loop_over_time_is_counted_as_it_runs(spikesim, tmp_path, monkeypatch):
+    (tmp_path / "loop_net.py").write_text(
+        "import snntorch as snn\nfrom torch import nn\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.fc, self.norm, self.lif = nn.Linear(6, 3), nn.BatchNorm1d(3), snn.Leaky(0.9)\n\n"
+        "    def forward(self, x):\n        mem = self.lif.init_leaky()\n"
+        "        for _ in range(5):\n            spikes, mem = self.lif(self.norm(self.fc(x)), mem)\n"
+        "        return spikes\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    words = ["--input-shape", 6, "--input", "analog_once", "--samples", 4, "--json", tmp_path / "e.json"]
+    code, shown, err = spikesim("energy", "loop_net:Net", *words)
+    assert code == 0 and "No spikes" not in shown and "charged as layers of its own: norm" in err
+    assert json.loads((tmp_path / "e.json").read_text())["timesteps"] == 5
+    code, _, err = spikesim("energy", "loop_net:Net", "--input-shape", 6, "--timesteps", 5)
+    assert code == 1 and "a spiking network already" in err

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from spikesim.energy import energy_budget, energy_report
+from spikesim.energy import Measured, energy_budget, energy_report
 from spikesim.errors import BudgetError, ConfigError, SpikesimError
 from spikesim.neurons import IF
 from spikesim.nn import Constant, Mean, Network
@@ -25,7 +25,7 @@ class World:
     def search(self, budget, **options):
         def measure(place):
             self.asked.append(place)
-            return self.energies[place], self.accuracies[place]
+            return Measured(energy=self.energies[place], accuracy=self.accuracies[place])
 
         return energy_budget(budget, range(len(self.energies)), fit=lambda place: place, measure=measure, **options)
 
@@ -113,9 +113,14 @@ def test_a_budget_is_a_positive_number(budget):
 def test_bad_callables_are_named():
     with pytest.raises(ConfigError, match="no settings"):
         energy_budget(1.0, [], fit=id, measure=id)
-    for given_back in (1.0, (1.0,), None, ("a", "b")):
-        with pytest.raises(ConfigError, match="expected joules per inference and an accuracy"):
+    # (0.9, 1e-9) and (1e-9, 0.9) look alike: only names tell which is which
+    for given_back in (1.0, (0.9, 1e-9), {"energy": 1e-9}, None):
+        with pytest.raises(ConfigError, match=r"expected Measured\(energy=joules, accuracy="):
             energy_budget(1.0, [1], fit=id, measure=lambda _, back=given_back: back)
+    with pytest.raises(ConfigError, match="must be numbers"):
+        energy_budget(1.0, [1], fit=id, measure=lambda _: Measured(energy="a", accuracy=1.0))
+    with pytest.raises(TypeError):
+        Measured(1e-9, 0.9)
 
 
 def test_thresholds_of_a_network():
@@ -128,9 +133,9 @@ def test_thresholds_of_a_network():
 
     def measure(network):
         right = (network(x).argmax(1) == y).double().mean().item()
-        return energy_report(network, x, input="analog").energy, right
+        return Measured(energy=energy_report(network, x, input="analog").energy, accuracy=right)
 
-    full, least = (measure(fit(threshold))[0] for threshold in (0.1, 3.0))
+    full, least = (measure(fit(threshold)).energy for threshold in (0.1, 3.0))
     found = energy_budget((full + least) / 2, [0.1, 0.2, 0.4, 0.8, 1.6, 3.0], fit=fit, measure=measure)
     assert least <= found.chosen.energy <= (full + least) / 2 and found.reference.energy == full
-    assert measure(found.candidate) == (found.chosen.energy, found.chosen.accuracy)
+    assert measure(found.candidate) == Measured(energy=found.chosen.energy, accuracy=found.chosen.accuracy)

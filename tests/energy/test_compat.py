@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from oracles.neurobench_metrics import measured
 from torch import nn
 
 from spikesim.dynamics import SpikeType
@@ -35,28 +36,6 @@ class Spiking(nn.Module):
 
 
 SIZES = {1: (9,), 2: (6, 5), 3: (4, 3, 4)}
-
-
-def measured(network, x, neuron_classes):
-    """NeuroBench's own metrics on one batch."""
-    pytest.importorskip("neurobench")
-    from neurobench.metrics.static import ConnectionSparsity
-    from neurobench.metrics.workload import ActivationSparsity, SynapticOperations
-    from neurobench.models import TorchModel
-
-    model = TorchModel(network)
-    for cls in neuron_classes:
-        model.add_activation_module(cls)
-    model.register_hooks()
-    samples = x.shape[1] if isinstance(network, Network) else x.shape[0]
-    with torch.no_grad():
-        model(x)
-    data = (torch.zeros(samples, 1), None)
-    values = dict(SynapticOperations()(model, None, data))
-    values["ActivationSparsity"] = ActivationSparsity()(model, None, data)
-    values["ConnectionSparsity"] = ConnectionSparsity()(model)
-    model.cleanup_hooks()
-    return values
 
 
 @pytest.mark.parametrize("pruned", [False, True])

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from spikesim.converters import convert, early_exit, fold_batchnorm, measure
-from spikesim.energy import Ledger, energy_budget, energy_diff, energy_report, relu_twin
+from spikesim.energy import Ledger, Measured, energy_budget, energy_diff, energy_report, relu_twin
 from spikesim.errors import ConfigError, LedgerError
 from spikesim.neurons import IF, LIF
 from spikesim.nn import PSN, Constant, Mean, Network
@@ -83,8 +83,18 @@ def test_an_early_exit_is_told_where_it_is_measured():
 
 @pytest.mark.parametrize("found", [(0.9, 12.5), (1e-9, 87.3), (-1e-9, 0.9), (1e-9, -0.1)])
 def test_measurements_of_a_budget_that_cannot_be_right(found):
-    with pytest.raises(ConfigError, match="an accuracy as a fraction of 1: swap them, or divide percents"):
-        energy_budget(1.0, [1], fit=lambda setting: setting, measure=lambda _: found)
+    with pytest.raises(ConfigError, match="an accuracy as a fraction of 1: divide percents"):
+        energy_budget(
+            1.0, [1], fit=lambda setting: setting, measure=lambda _: Measured(energy=found[0], accuracy=found[1])
+        )
+
+
+def test_a_sample_without_a_real_step_is_no_inference():
+    network, x = Network(nn.Sequential(nn.Linear(6, 3), IF())), torch.rand(4, 2, 6)
+    mask = torch.tensor([[True, False]] * 4)
+    with pytest.raises(LedgerError, match="some samples without a real step"):
+        energy_report(network, x, input="analog", mask=mask)
+    assert energy_report(network, x[:, :1], input="analog", mask=mask[:, :1]).energy > 0
 
 
 def test_a_damaged_constant_is_named_without_the_words_of_a_library(tmp_path):

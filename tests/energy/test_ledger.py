@@ -224,7 +224,7 @@ def test_unpriced_operations_are_listed_and_refused_when_strict():
         (conv_net(), frames(), {"input": "spikes"}, "'analog', .*'events' or a SpikeType"),
         (conv_net(), frames(), {"mask": torch.ones(2, 2, dtype=torch.bool)}, r"mask has shape \(2, 2\)"),
         (conv_net(), frames(), {"mask": torch.ones(4, 3)}, "must be bool"),
-        (nn.Sequential(IF()), frames(), {}, "wrap it: Network"),
+        (nn.Sequential(nn.Flatten(), IF()), frames(), {}, "wrap it: Network"),
         (
             nn.Linear(2, 2),
             torch.ones(1, 2),

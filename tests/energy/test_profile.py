@@ -199,7 +199,7 @@ bits = 32
 
 
 def test_the_profile_of_the_guide_is_one(tmp_path):
-    guide = (Path(__file__).resolve().parents[2] / "docs" / "energy.md").read_text()
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "energy_counting.md").read_text()
     [content] = re.findall(r"```toml\n(.*?)```", guide, flags=re.DOTALL)
     profile = load_profile(write(tmp_path, content))
     assert profile.static.power.watts == near(0.02) and profile.memory["sram"].bits == 32

@@ -6,20 +6,26 @@ const underAll = new Map(data.profiles.map((profile) => [profile, priceAll(data,
 
 function layerRows(found) {
   const rows = new Map();
-  const row = (name) => {
-    const key = name.replaceAll(".", "_");
-    if (!rows.has(key)) rows.set(key, { key, name, input: "", operations: [], counts: {}, joules: {}, terms: {} });
+  const row = (layer, ledger) => {
+    const key = data.rows[ledger][layer] || layer;
+    if (!rows.has(key)) rows.set(key, { names: [], inputs: [], operations: [], counts: {}, joules: {}, terms: {}, name: key });
     return rows.get(key);
   };
-  for (const layer of data.ledgers.network) {
-    const { input, operations, counts } = layer;
-    Object.assign(row(layer.name), { input, operations, counts });
+  const sum = (into, more) => { for (const [name, n] of Object.entries(more)) into[name] = (into[name] || 0) + n; };
+  for (const { name, input, operations, counts } of data.ledgers.network) {
+    const its = row(name, "network");
+    its.names.push(name);
+    its.inputs.push(...input.split("+").filter((kind) => kind !== "none" && !its.inputs.includes(kind)));
+    its.operations.push(...operations.filter((operation) => !its.operations.includes(operation)));
+    sum(its.counts, counts);
   }
   for (const [side, priced] of Object.entries(found.sides)) {
     if (priced === null) continue;
-    for (const [layer, joules] of priced.layers) row(layer).joules[side] = joules;
+    for (const [layer, joules] of priced.layers) sum(row(layer, data.sides[side].ledger).joules, { [side]: joules });
   }
-  for (const [layer, terms] of found.sides.network.byTerm) row(layer).terms = terms;
+  for (const [layer, terms] of found.sides.network.byTerm) sum(row(layer, "network").terms, terms);
+  // A layer goes by its own name where it stands alone.
+  for (const its of rows.values()) if (its.names.length === 1) its.name = its.names[0];
   return [...rows.values()].filter((r) => Object.values(r.joules).some((j) => j) || Object.keys(r.counts).length);
 }
 
@@ -65,7 +71,7 @@ function layers(profile, found, rows) {
   const total = found.energies.network, names = beside(profile);
   const columns = [
     { title: "layer", words: true, value: (r) => r.name, text: (r) => r.name },
-    { title: "input", words: true, value: (r) => r.input, text: (r) => r.input },
+    { title: "input", words: true, value: (r) => r.inputs.join("+"), text: (r) => r.inputs.join("+") },
     ...Object.entries(data.counted).map(([title, of]) => ({
       title, value: (r) => counted(r, of), text: (r) => (counted(r, of) ? countText(counted(r, of)) : "–"),
       about: of.map((c) => data.columns[c]).join("; "),
