@@ -162,7 +162,6 @@ class Refused(nn.Module):
         (Refused(nn.MultiheadAttention(4, 2)), "batch_first=False"),
         (Refused(nn.MultiheadAttention(4, 2, batch_first=True), need_weights=True), "need_weights=False"),
         (Refused(nn.MultiheadAttention(4, 2, add_bias_kv=True, batch_first=True)), "add_bias_kv"),
-        (nn.TransformerEncoderLayer(4, 2, batch_first=True), "as its parts"),
     ],
 )
 def test_refusals_name_the_remedy(model: nn.Module, part: str) -> None:
