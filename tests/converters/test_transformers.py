@@ -123,7 +123,7 @@ def test_energy_counts_spikes_macs_and_what_it_cannot_price(name: str) -> None:
     operations = {operation for _, operation in ledger.unpriced}
     assert operations == {"native_layer_norm", "_safe_softmax", "gelu"}
     exponentials = sum(v for (_, operation), v in ledger.unpriced.items() if operation == "_safe_softmax")
-    assert exponentials == 2 * 2 * 4 * heads * length * length
+    assert exponentials == 2 * 4 * heads * length * length  # samples, steps
     assert ledger["norm"]["op_mul"] > 0
 
 
@@ -233,3 +233,8 @@ def test_differential_coding_of_either_sign(tmp_path) -> None:  # type: ignore[n
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.01
     done.save(tmp_path)
     assert torch.equal(load_converted(tmp_path).network(x), done.network(x))
+
+
+def test_a_whole_vit_tiny_has_a_clean_audit() -> None:
+    found = audit(vit(), torch.rand(1, 3, 32, 32))
+    assert found.convertible and sum(row.verdict is Verdict.ANALOG for row in found.rows) == 12 * 4 + 1
