@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 
 from spikesim.converters.inputs import Inputs, each, first, tensors_of
 from spikesim.converters.signature import Signature
+from spikesim.converters.transformer_layers import written_out
 
 _CHECKS = ("_assert", "sym_constrain", "_assert_tensor_metadata", "_assert_scalar")
 _METHODS = {"clone", "contiguous", "detach", "expand", "expand_as", "to", "type_as"}
@@ -69,7 +70,8 @@ def exported(root: nn.Module, example: Inputs, signature: Signature) -> tuple[nn
     shapes = each(lambda _: free, kwargs or tuple(args))
     try:
         with torch.no_grad(), redirect_stderr(io.StringIO()):  # it prints whole graphs before it raises
-            program = torch.export.export(root, tuple(args), dict(kwargs), dynamic_shapes=shapes, strict=False)
+            plain = written_out(copy.deepcopy(root), attention=True)
+            program = torch.export.export(plain, tuple(args), dict(kwargs), dynamic_shapes=shapes, strict=False)
             holder, graph = _rewritten(program, signature)
         _compare(root, fx.GraphModule(holder, graph), example, signature)
     except Exception as error:

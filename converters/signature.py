@@ -105,6 +105,18 @@ def required(model: nn.Module) -> list[str]:
     return [a.name for a in _arguments(model) if a.default is _KINDS.empty and a.kind not in bare]
 
 
+def optional(model: nn.Module) -> list[str]:
+    """Names of the arguments that ``model`` takes and does not need.
+
+    Example:
+        >>> from torch import nn
+        >>> from spikesim.converters.signature import optional
+        >>> optional(nn.ConvTranspose1d(1, 1, 1)), optional(nn.ReLU())
+        (['output_size'], [])
+    """
+    return [a.name for a in _arguments(model) if a.default is not _KINDS.empty]
+
+
 def arity(model: nn.Module) -> int:
     """How many tensors a model takes at least: 2 for a forward of any number, ``forward(self, *inputs)``.
 

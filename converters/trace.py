@@ -19,6 +19,7 @@ from spikesim.converters.shape_queries import ShapeOracle
 from spikesim.converters.signature import Signature
 from spikesim.converters.sources import note_sources
 from spikesim.converters.trained import QCFS
+from spikesim.converters.transformer_layers import written_out
 from spikesim.dynamics import TimeAware
 from spikesim.errors import ConversionError
 
@@ -187,7 +188,7 @@ def trace(
     spiking = next((name or "model" for name, m in modules if isinstance(m, TimeAware)), None)
     if spiking is not None:
         raise TraceFailure(f"'{spiking}' is a spiking neuron, so that the model is already spiking: give the ANN")
-    root = _copied(model).eval()
+    root = written_out(_copied(model).eval())
     signature = Signature() if example is None else Signature.of(root, example)
     tracer = _Tracer(lambda node, what: None if example is None else oracle.answer(node, what), leaves, signature)
     if tracer.is_leaf_module(root, "model"):

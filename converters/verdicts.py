@@ -51,8 +51,7 @@ _BY_REMEDY = {
     "logsigmoid glu tanhshrink hardshrink softshrink threshold hardtanh clamp clampmin abs exp sqrt pow square",
     _SOFTMAX: "logsoftmax softmax2d softmin",
     _NORM: "groupnorm instancenorm instancenorm1d instancenorm2d instancenorm3d localresponsenorm normalize",
-    _TRANSFORMER: "transformer transformerencoder transformerencoderlayer transformerdecoder transformerdecoderlayer "
-    "einsum baddbmm multiheadattentionforward",
+    _TRANSFORMER: "einsum baddbmm multiheadattentionforward",
     _RECURRENT: "lstm gru rnn lstmcell grucell rnncell",
     "indices of a max-pool cannot follow spikes: unpool with nn.ConvTranspose": "maxpool1dwithindices "
     "maxpool2dwithindices maxpool3dwithindices",

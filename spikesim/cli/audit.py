@@ -35,7 +35,7 @@ def audit(
     from spikesim.viz import write_text
 
     ann = load_model(model, weights, settings)
-    x = fitting(ann, example_input(input_shape, calibration))
+    x = fitting(ann, example_input(ann, input_shape, calibration))
     check_takes(ann, x, str(calibration or "--input-shape"))
     report = audit_model(ann, x, allow_analog=allow_analog or ())
     Console().print(report)

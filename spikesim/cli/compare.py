@@ -42,9 +42,8 @@ def compare(
     """
     from rich.console import Console
 
-    from spikesim.cli.arrays import read_arrays
     from spikesim.cli.convert import check_place, labelled
-    from spikesim.cli.model import check_takes, fitting, load_model
+    from spikesim.cli.model import check_takes, fitting, load_model, read_inputs
     from spikesim.cli.watching import watching
     from spikesim.converters import compare as compare_methods
     from spikesim.converters.recipes import METHODS
@@ -52,7 +51,7 @@ def compare(
     for path in output or []:
         check_place(path, (".csv", ".json", ".png", ".svg", ".pdf"))
     ann = load_model(model, weights, settings)
-    inputs, data = fitting(ann, read_arrays(calibration).x), labelled(evaluate, ann)
+    inputs, data = fitting(ann, read_inputs(ann, calibration).x), labelled(evaluate, ann)
     check_takes(ann, inputs, str(calibration))
     check_takes(ann, data[0], str(evaluate))
     steps, chosen = timesteps or [1, 2, 4, 8], method or list(METHODS)

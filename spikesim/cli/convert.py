@@ -21,8 +21,13 @@ PROFILE = "horowitz45-fp32"
 def convert(
     model: ModelName,
     calibration: Annotated[
-        Path, typer.Option(help="Typical inputs: .npz, .npy or .safetensors with the array x; labels y if any.")
-    ],
+        Path | None,
+        typer.Option(
+            help="Typical inputs: .npz, .npy or .safetensors with the array x, or one array by name for each input; "
+            "labels y if any. An ANN needs them; a snnTorch network is compared on them, [T, N, ...].",
+            show_default=False,
+        ),
+    ] = None,
     weights: Weights = None,
     settings: Settings = None,
     timesteps: Annotated[int, typer.Option(help="Time steps T that the thresholds are made for.")] = 32,
@@ -71,33 +76,51 @@ def convert(
     output: Annotated[
         Path | None, typer.Option(help="Folder for the network and its report; energy takes the folder as its MODEL.")
     ] = None,
+    nir: Annotated[
+        Path | None, typer.Option(metavar="FILE.nir", help="Write the network as a NIR graph, which energy reads too.")
+    ] = None,
+    dt: Annotated[float, typer.Option(help="Seconds per time step, for --nir.")] = 1e-3,
 ) -> None:
-    """Convert a trained ANN to a spiking network.
+    """Convert a trained ANN, or take over a network of snnTorch, to a spiking network.
 
     Shows the spiking layers, what is left of the ANN's nonlinearities (functions of transformers on
     running means, and what --allow-analog names; else the conversion is refused), the error of every
-    layer and, with labels, accuracy, spikes and energy after 1, 2, 4, ... time steps.
+    layer and, with labels, accuracy, spikes and energy after 1, 2, 4, ... time steps. A snnTorch
+    network is taken over neuron by neuron and compared with itself, step by step.
 
     Example: spikesim convert my_model:build --weights w.safetensors --calibration train.npz --timesteps 16
     """
     from rich.console import Console
 
-    from spikesim.cli.arrays import read_arrays
-    from spikesim.cli.model import check_takes, fitting, load_model
+    from spikesim.cli.model import check_takes, fitting, load_model, of_snntorch, read_inputs
+    from spikesim.cli.takeover import refuse_unused, take_over, write_nir
     from spikesim.cli.watching import watching
     from spikesim.converters import convert as convert_model
     from spikesim.converters import early_exit, measure_early
     from spikesim.energy import format_energy
+    from spikesim.nn import Network
 
     if agreement is not None and exact:
         raise ConfigError("--early-exit stops before T, and --exact goes on after it: leave out one of them")
     if plot is not None and evaluate is None:
         raise ConfigError("--plot draws accuracy; give labelled data with --evaluate")
-    for written in (plot, json_path):
-        check_place(written, (".png", ".svg", ".pdf") if written is plot else (".json",))
+    if nir is not None and exact:
+        raise ConfigError("--exact runs until nothing moves, which NIR cannot say: leave out --nir or --exact")
+    for written, endings in ((plot, (".png", ".svg", ".pdf")), (json_path, (".json",)), (nir, (".nir",))):
+        check_place(written, endings)
     ann = load_model(model, weights, settings)
-    inputs = fitting(ann, read_arrays(calibration).x)
+    network = of_snntorch(ann)
+    if isinstance(network, Network):
+        refuse_unused(
+            output=output, evaluate=evaluate, exact=exact, neuron=neuron, early_exit=agreement, json=json_path
+        )
+        return take_over(model, ann, network, calibration, nir, dt)
+    if calibration is None:
+        raise ConfigError("give typical inputs with --calibration FILE; thresholds are found on them")
+    inputs = fitting(ann, read_inputs(ann, calibration).x)
     check_takes(ann, inputs, str(calibration))
+    if nir is not None and isinstance(inputs, dict):
+        raise ConfigError(f"a NIR graph has one input, and the model takes {', '.join(inputs)}: leave out --nir")
     data = None if evaluate is None else labelled(evaluate, ann)
     if data is not None:
         check_takes(ann, data[0], str(evaluate))
@@ -134,11 +157,14 @@ def convert(
         if quick is not None:
             quick.save(output / "exit.json")
         say(f"written to {output}")
+    if nir is not None:
+        write_nir(converted.network, nir, tuple(inputs.shape[1:]) if hasattr(inputs, "shape") else None, dt)
     if json_path is not None:
         converted.report.save(json_path)
     if plot is not None:
         draw(converted.report, plot)
         say(f"written to {plot}")
+    return None
 
 
 def draw(report: ConversionReport, path: Path) -> None:
@@ -171,10 +197,9 @@ def check_place(path: Path | None, endings: tuple[str, ...]) -> None:
 
 def labelled(path: Path, model: nn.Module) -> tuple[Any, Any]:
     """Inputs for a model and labels of a file."""
-    from spikesim.cli.arrays import read_arrays
-    from spikesim.cli.model import fitting
+    from spikesim.cli.model import fitting, read_inputs
 
-    arrays = read_arrays(path)
+    arrays = read_inputs(model, path)
     if arrays.y is None:
-        raise ConfigError(f"{path} holds no labels; --evaluate needs the arrays x and y")
+        raise ConfigError(f"{path} holds no labels; --evaluate needs the inputs and, as y, their labels")
     return fitting(model, arrays.x), arrays.y

@@ -93,7 +93,7 @@ def energy(
     """
     from spikesim.cli.energy_baseline import source_ann, without_norms
     from spikesim.cli.energy_inputs import energy_inputs
-    from spikesim.cli.model import check_takes, fitting, load_model
+    from spikesim.cli.model import check_takes, fitting, load_model, of_snntorch
     from spikesim.energy import Included, energy_report
     from spikesim.energy.formats import FORMATS
     from spikesim.nn import Network
@@ -105,7 +105,7 @@ def energy(
     for path in wanted.values():
         if path is not None:
             check_writable(path)  # before minutes of counting are lost
-    loaded = _of_snntorch(load_model(model, weights, settings))
+    loaded = of_snntorch(load_model(model, weights, settings))
     x, kind, source = energy_inputs(loaded, calibration, input_shape, recordings, timesteps, samples, kind)
     x = fitting(loaded, x)
     check_takes(loaded, x, source)
@@ -128,18 +128,6 @@ def energy(
     for form, path in wanted.items():
         if path is not None:
             write_text(path, FORMATS[form](report))
-
-
-def _of_snntorch(model: nn.Module) -> nn.Module:
-    """Layers of snnTorch as a network of the engine, with equal spikes; what steps through time itself, as it is."""
-    from torch import nn
-
-    from spikesim.converters import from_snntorch
-    from spikesim.energy.foreign import foreign_neuron
-
-    found = foreign_neuron(model)
-    layers = isinstance(model, nn.Sequential) or (found is not None and found[0] == "(root)")
-    return from_snntorch(model).eval() if layers and found is not None and found[1] == "snntorch" else model
 
 
 def _one_of(option: str, given: str, expected: tuple[str, ...]) -> None:

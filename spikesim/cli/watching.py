@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
+    from spikesim.converters.inputs import Inputs
+
 BATCH = 100
 
 
@@ -22,27 +24,26 @@ class Bars:
     def __init__(self, bar: Any) -> None:
         self._bar = bar
 
-    def batches(self, x: torch.Tensor, what: str, then: str) -> Iterator[torch.Tensor]:
+    def batches(self, x: Inputs, what: str, then: str) -> Iterator[Inputs]:
         """Samples in batches; the bar moves as they are asked for, and says ``then`` once all are used."""
-        for part in self._shown([x], what, then):
-            yield part[0]
+        yield from self._shown(x, what, then)
 
-    def pairs(self, x: torch.Tensor, y: torch.Tensor, what: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def pairs(self, x: Inputs, y: torch.Tensor, what: str) -> Iterator[tuple[Inputs, torch.Tensor]]:
         """The same with labels."""
-        yield from self._shown([x, y], what, None)
+        yield from self._shown((x, y), what, None)
 
     def steps(self, total: int, what: str) -> Callable[[str], None]:
         """A function that moves a bar by one and names what is done."""
         task = self._bar.add_task(what, total=total)
         return lambda done: self._bar.update(task, advance=1, description=f"{what}: {done}")
 
-    def _shown(self, arrays: list[torch.Tensor], what: str, then: str | None) -> Iterator[Any]:
-        import torch
+    def _shown(self, data: Any, what: str, then: str | None) -> Iterator[Any]:
+        from spikesim.converters.inputs import count, pieces
 
-        task = self._bar.add_task(what, total=len(arrays[0]))
-        for parts in zip(*(torch.split(array, BATCH) for array in arrays)):
-            yield parts
-            self._bar.update(task, advance=len(parts[0]))
+        task = self._bar.add_task(what, total=count(data))
+        for part in pieces(data, BATCH):
+            yield part
+            self._bar.update(task, advance=count(part))
         if then is not None:
             self._bar.add_task(then, total=None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikesim import __version__
@@ -49,11 +50,16 @@ def network_of(config: TrainConfig, shape: Sequence[int], classes: int) -> Netwo
 
     Raises:
         ConfigError: the frames are not square, the settings are not the network's, or it has no readout.
+        CheckpointError, ConversionError: the model is a converted network that cannot be loaded or trained.
 
     >>> from spikesim.training import TrainConfig
     >>> network_of(TrainConfig(data="recordings", width=4), (2, 34, 34), 10).readout
     Mean()
     """
+    if _is_folder(config.model):
+        from spikesim.training.hybrid import converted_network
+
+        return converted_network(config, shape, classes)
     channels, height, width = shape
     if height != width and fitting(config.model, size=height):
         raise ConfigError(
@@ -76,6 +82,10 @@ def network_of(config: TrainConfig, shape: Sequence[int], classes: int) -> Netwo
     return network
 
 
+def _is_folder(model: str) -> bool:
+    return model not in BUILT_IN and ":" not in model and Path(model).is_dir()
+
+
 def classifier_of(
     config: TrainConfig, network: Network, classes: Sequence[str], shape: Sequence[int]
 ) -> SpikingClassifier:
@@ -86,6 +96,8 @@ def classifier_of(
 
     # The checkpoint may be read from another folder.
     kept = config.but(data=config.data.expanduser().resolve())
+    if _is_folder(config.model):
+        kept = kept.but(model=str(Path(config.model).resolve()))
 
     return SpikingClassifier(
         network,

@@ -35,7 +35,9 @@ class TrainConfig(BaseModel):
     protocol: str | None = Field(None, description="How the dataset of that name is split; its usual way by default.")
     out: Path = Field(Path("runs/conv_snn"), description="Folder that receives the run.")
     model: str = Field(
-        "conv_snn", description="A network of spikesim.models, or package.module:factory of a spikesim Network."
+        "conv_snn",
+        description="A network of spikesim.models, package.module:factory of a spikesim Network, or a folder "
+        "written by spikesim convert --output, to go on training it.",
     )
     width: int = Field(32, ge=1, description="Channels of conv_snn's first layer.")
     tau: float = Field(2.0, ge=1.0, description="conv_snn's membrane time constant, in time steps.")

@@ -65,18 +65,25 @@ def test_every_structure_gets_a_certificate(name: str) -> None:
     assert isinstance(network, SettlingNetwork) and network(x[:0]).shape[0] == 0
 
 
-@pytest.mark.parametrize(("depth", "levels"), [(4, 1), (4, 32), (8, 8), (16, 2), (16, 16)])
-@pytest.mark.parametrize("neuron", ["st_bif", "multi_threshold(2)"])
-def test_deep_networks_are_exact(depth: int, levels: int, neuron: str) -> None:
-    _, report = convert(mlp(depth), sample((6,), 32), timesteps=levels, neuron=neuron, exact=True)
+@pytest.mark.parametrize("levels", [1, 2, 4, 8, 16, 32])
+@pytest.mark.parametrize("name", ["mlp, 4 layers", "mlp, 16 layers", "residual", "mobile"])
+def test_the_certificate_holds_for_all_levels(name: str, levels: int) -> None:
+    torch.manual_seed(0)
+    ann, shape = {
+        "mlp, 4 layers": lambda: (mlp(4), (6,)),
+        "mlp, 16 layers": lambda: (mlp(16), (6,)),
+        "residual": lambda: (randomised(copy.deepcopy(CASES["residual"][0])), CASES["residual"][1]),
+        "mobile": lambda: (randomised(MobileLike()), (3, 8, 8)),
+    }[name]()
+    _, report = convert(ann, sample(shape, 8), timesteps=levels, exact=True, calibrate=())
     assert report.certificate is not None and report.certificate.exact, report.certificate
+    assert report.certificate.exact_float32, report.certificate
 
 
-def test_a_mobile_network_is_exact() -> None:
-    model = randomised(MobileLike())
-    for levels in (2, 8):
-        _, report = convert(model, sample((3, 12, 12), 8), timesteps=levels, exact=True)
-        assert report.certificate is not None and report.certificate.exact, report.certificate
+@pytest.mark.parametrize(("depth", "levels"), [(4, 16), (16, 2)])
+def test_deep_networks_of_many_bits_are_exact(depth: int, levels: int) -> None:
+    _, report = convert(mlp(depth), sample((6,), 32), timesteps=levels, neuron="multi_threshold(2)", exact=True)
+    assert report.certificate is not None and report.certificate.exact, report.certificate
 
 
 def test_other_levels_than_steps() -> None:

@@ -24,12 +24,12 @@ CASES = spellings()
 
 def small_vit() -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
-    return vit(size=8, width=0.0625, depth=2).eval(), torch.rand(8, 3, 8, 8)
+    return vit(size=8, width=0.0625, depth=1).eval(), torch.rand(8, 3, 8, 8)
 
 
 def small_decoder() -> tuple[nn.Module, Tensor]:
     torch.manual_seed(0)
-    return decoder(tokens=11, length=8, features=8, depth=2, heads=2).eval(), torch.randint(0, 11, (8, 6))
+    return decoder(tokens=11, length=8, features=8, depth=1, heads=2).eval(), torch.randint(0, 11, (8, 6))
 
 
 MODELS = {"vit": small_vit, "decoder": small_decoder}
@@ -93,14 +93,14 @@ def test_what_stays_analog_is_said() -> None:
     model, x = small_vit()
     found = audit(model, x[:1])
     analog = [row.op for row in found.rows if row.verdict is Verdict.ANALOG]
-    assert found.convertible and len(analog) == 2 * 4 + 1
+    assert found.convertible and len(analog) == 4 + 1
     assert all("analog" in row.detail and "priced" in row.detail for row in found.rows if row.verdict is Verdict.ANALOG)
     report = convert(model, x, timesteps=2).report
-    assert len(report.proof.analog_nonlinearities) == 9
-    assert all(name.split()[0] in str(report.layer_table().caption) for name in report.proof.analog_nonlinearities[:6])
+    assert len(report.proof.analog_nonlinearities) == 5
+    assert all(name.split()[0] in str(report.layer_table().caption) for name in report.proof.analog_nonlinearities)
     assert "ANALOG, on running means" in str(report.layer_table().caption)
     assert ConversionReport.from_json(report.to_json()) == report
-    assert all(layer.kind == "TallyIF" for layer in report.layers) and report.spiking_layers == 2 * 4 + 1
+    assert all(layer.kind == "TallyIF" for layer in report.layers) and report.spiking_layers == 4 + 1
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -117,13 +117,13 @@ def test_energy_counts_spikes_macs_and_what_it_cannot_price(name: str) -> None:
     length = 6 if name == "decoder" else 5
     width, heads = (8, 2) if name == "decoder" else (12, 3)
     pure = [n for n in attention if ledger.layers[n]["mac_dense"]]
-    assert len(pure) == 2
+    assert len(pure) == 1
     for layer in pure:  # two products of L x L x features, for 2 samples and 4 steps
         assert ledger.layers[layer]["mac_dense"] == 2 * 2 * 4 * length * length * width
     operations = {operation for _, operation in ledger.unpriced}
     assert operations == {"native_layer_norm", "_safe_softmax", "gelu"}
     exponentials = sum(v for (_, operation), v in ledger.unpriced.items() if operation == "_safe_softmax")
-    assert exponentials == 2 * 2 * 4 * heads * length * length
+    assert exponentials == 2 * 4 * heads * length * length  # samples, steps
     assert ledger["norm"]["op_mul"] > 0
 
 
@@ -162,7 +162,6 @@ class Refused(nn.Module):
         (Refused(nn.MultiheadAttention(4, 2)), "batch_first=False"),
         (Refused(nn.MultiheadAttention(4, 2, batch_first=True), need_weights=True), "need_weights=False"),
         (Refused(nn.MultiheadAttention(4, 2, add_bias_kv=True, batch_first=True)), "add_bias_kv"),
-        (nn.TransformerEncoderLayer(4, 2, batch_first=True), "as its parts"),
     ],
 )
 def test_refusals_name_the_remedy(model: nn.Module, part: str) -> None:
@@ -226,7 +225,7 @@ def test_differential_coding_of_either_sign(tmp_path) -> None:  # type: ignore[n
     """DCGS: changes of rates between neurons, rates around functions."""
     model, x = small_vit()
     wanted, errors = model(x), []
-    for timesteps in (2, 8, 32):
+    for timesteps in (2, 8, 24):
         done = convert(model, x, timesteps=timesteps, neuron="differential(6)")
         assert done.report.neuron == "signed differential(6)"
         assert max(layer.identity_error for layer in done.report.layers) < 1e-4
@@ -234,3 +233,8 @@ def test_differential_coding_of_either_sign(tmp_path) -> None:  # type: ignore[n
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.01
     done.save(tmp_path)
     assert torch.equal(load_converted(tmp_path).network(x), done.network(x))
+
+
+def test_a_whole_vit_tiny_has_a_clean_audit() -> None:
+    found = audit(vit(), torch.rand(1, 3, 32, 32))
+    assert found.convertible and sum(row.verdict is Verdict.ANALOG for row in found.rows) == 12 * 4 + 1
