@@ -7,8 +7,9 @@ shifts and draws of noise. Peers (where installed) convert the same weights with
 on their own terms: SpikingJelly's rate coding (99.9 %) and local threshold balancing, whose networks are run for T,
 and sinabs' from_model, which takes the weights as they are and lets neurons send several spikes in a step.
 
-    python benchmarks/conversion.py                       # half an hour or more; writes results/conversion.json
-    python benchmarks/conversion.py --seeds 0 --timesteps 1 4 --methods "mse + bias" exact
+    python benchmarks/conversion.py           # an hour or more; writes results/conversion.json, goes on where it stopped
+    python benchmarks/conversion.py --again --seeds 0 --timesteps 1 4 --methods "mse + bias" exact
+    python benchmarks/conversion.py --energy  # and the energy of each, in twice the time
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 CALIBRATION = 1024  # images, under one draw of noise each; all of the training digits or fewer, none of the test's
 FINETUNED = "signed_if + fine-tuning"
+LEARNT_STEPS = 8  # fine-tuning through more steps takes longer than all the rest
 # What may be lost against the ANN at T, in points, by the best of a family of methods.
 ASKED: dict[str, tuple[list[str], int, float]] = {
     "binary spikes": (["mse + bias", "scale, bias", "bias, potential", "cos(4) + bias", "parallel + bias"], 4, 4.0),
@@ -159,7 +161,7 @@ def finetuned(model: nn.Module, data: dict[str, Tensor], seed: int, steps: list[
     from spikesim.converters import convert, finetunable
 
     found = {}
-    for t in steps:
+    for t in [t for t in steps if t <= LEARNT_STEPS]:
         done = convert(model, data["calibration"], timesteps=t, neuron="signed_if", samples=CALIBRATION)
         found[t] = accuracy(learn(finetunable(done), data, seed + 1000, 15, 2e-3), data)
     return found
@@ -220,7 +222,7 @@ def of_sinabs(model: nn.Module, data: dict[str, Tensor]) -> dict[str, Peer]:
     return {FROM_MODEL: lambda: run}
 
 
-def measure(seed: int, steps: list[int], methods: list[str]) -> dict[str, Any]:
+def measure(seed: int, steps: list[int], methods: list[str], profile: str | None) -> dict[str, Any]:
     from spikesim.converters import compare
 
     data = task(seed)
@@ -229,8 +231,9 @@ def measure(seed: int, steps: list[int], methods: list[str]) -> dict[str, Any]:
     ann = accuracy(model, data)
     print(f"\nseed {seed}: ANN {ann:.2f} % on {len(data['y'])} images, trained in {time.perf_counter() - begin:.0f} s")
     chosen = {name: METHODS[name] for name in methods if name in METHODS}
+    test = (data["x"], data["y"])
     rows = compare(
-        model, data["calibration"], (data["x"], data["y"]), timesteps=steps, methods=chosen, samples=CALIBRATION
+        model, data["calibration"], test, timesteps=steps, methods=chosen, samples=CALIBRATION, profile=profile
     ).rows
     found: dict[str, Any] = {}
     for row in rows:
@@ -247,7 +250,7 @@ def measure(seed: int, steps: list[int], methods: list[str]) -> dict[str, Any]:
         else:
             found[name] = {str(t): {"accuracy": value} for t, value in by_t.items()}
     for name, cells in found.items():
-        line = cells.get("skipped") or "".join(f"{cells[str(t)]['accuracy']:8.2f}" for t in steps)
+        line = cells.get("skipped") or "".join(f"{cells[str(t)]['accuracy']:8.2f}" for t in steps if str(t) in cells)
         print(f"  {name:42s} {line}", flush=True)
     return {"ann": ann, "images": len(data["y"]), "methods": found}
 
@@ -257,13 +260,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--timesteps", type=int, nargs="+", default=STEPS)
     parser.add_argument("--methods", nargs="+", choices=[*METHODS, FINETUNED], default=[*METHODS, FINETUNED])
+    parser.add_argument("--energy", action="store_true", help="price every method")
+    parser.add_argument("--again", action="store_true", help="measure seeds that the file already holds")
     arguments = parser.parse_args()
-    results = Results("conversion", again=True)
+    results = Results("conversion", arguments.again)
     results.content["machine"] = machine()
-    seeds = []
+    profile = "horowitz45-fp32" if arguments.energy else None
     for seed in arguments.seeds:
-        seeds.append(measure(seed, arguments.timesteps, arguments.methods))
-        results.add(f"seed {seed}", seeds[-1])
+        if f"seed {seed}" not in results:
+            results.add(f"seed {seed}", measure(seed, arguments.timesteps, arguments.methods, profile))
+    seeds = [results.content["groups"][f"seed {seed}"] for seed in arguments.seeds]
     verdict = lost(seeds)
     results.add("points lost, mean of the seeds", verdict)
     print("\npoints lost, mean of the seeds")
