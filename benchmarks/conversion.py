@@ -7,7 +7,7 @@ shifts and draws of noise. Peers (where installed) convert the same weights with
 on their own terms: SpikingJelly's rate coding (99.9 %) and local threshold balancing, whose networks are run for T,
 and sinabs' from_model, which takes the weights as they are and lets neurons send several spikes in a step.
 
-    python benchmarks/conversion.py           # an hour or more; writes results/conversion.json, goes on where it stopped
+    python benchmarks/conversion.py           # an hour or more; results/conversion.json; goes on where it stopped
     python benchmarks/conversion.py --again --seeds 0 --timesteps 1 4 --methods "mse + bias" exact
     python benchmarks/conversion.py --energy  # and the energy of each, in twice the time
 """

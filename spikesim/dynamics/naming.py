@@ -27,7 +27,11 @@ class AuthorNames:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        sys.setprofile(self._previous)
+        if hasattr(self._previous, "enable"):  # cProfile's is no function: before Python 3.12 it shows here as it is
+            sys.setprofile(None)
+            self._previous.enable()
+        else:
+            sys.setprofile(self._previous)
 
     def _hook(self, frame: FrameType, event: str, result: Any) -> None:
         if event != "return" or not is_authors(frame):

@@ -296,11 +296,11 @@ def test_an_edited_field_counts():
 
 def test_the_guides_block_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    page = (Path(__file__).parents[2] / "docs/conversion.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/interchange.md").read_text()
     (block,) = (found for found in re.findall(r"```py\n(.*?)```", page, flags=re.DOTALL) if "to_nir" in found)
     network = Network(nn.Sequential(nn.Conv2d(1, 2, 3), LIF()))
     names = {"network": network}
-    exec(compile(block, "docs/conversion.md", "exec"), names)
+    exec(compile(block, "docs/interchange.md", "exec"), names)
     assert same(network, names["same"], noise(5, 2, 1, 8, 8))
 
 

@@ -1,5 +1,7 @@
+import cProfile
 import math
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import torch
 
 from spikesim.dynamics import Neuron, Param, SpikeType, State, ops
 from spikesim.dynamics.equivalence import check_neuron
+from spikesim.dynamics.naming import AuthorNames
 from spikesim.dynamics.program import parse
 from spikesim.errors import ConfigError, TraceError
 from spikesim.neurons import IF, LIF
@@ -257,3 +260,17 @@ def test_a_frozen_parameter_acts_as_it_did(tmp_path):
     copy = LIF(tau=2.0, learnable="tau")
     copy.load_state_dict(neuron.state_dict())
     assert torch.equal(copy(x), before) and "tau=1" in repr(copy)
+
+
+def test_a_running_profiler_goes_on():
+    def afterwards():
+        pass
+
+    profiler = cProfile.Profile()
+    profiler.enable()
+    with AuthorNames():
+        pass
+    afterwards()
+    profiler.disable()
+    assert any(entry.code is afterwards.__code__ for entry in profiler.getstats())
+    assert sys.getprofile() is None
