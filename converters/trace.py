@@ -193,8 +193,7 @@ def trace(
     tracer = _Tracer(lambda node, what: None if example is None else oracle.answer(node, what), leaves, signature)
     if tracer.is_leaf_module(root, "model"):
         root = nn.Sequential(root)
-    alike = copy.deepcopy(root, {id(p): p for p in root.parameters()})  # a forward may write into its buffers
-    oracle = ShapeOracle(alike, [] if example is None else signature.flat(example))
+    oracle = ShapeOracle(_with_the_same_weights(root), [] if example is None else signature.flat(example))
     tracer.proxy_buffer_attributes = buffers
     try:
         graph = tracer.trace(root)
@@ -222,6 +221,15 @@ def _copied(model: nn.Module) -> nn.Module:
             else "keep only what copy.deepcopy can copy as attributes of the model"
         )
         raise TraceFailure(f"{type(model).__name__} cannot be copied ({said}). Remedy: {remedy}") from error
+
+
+def _with_the_same_weights(root: nn.Module) -> nn.Module:
+    """A copy over the same numbers; its parameters are objects of their own, since the tracer knows root's by identity.
+
+    Buffers are copied: a forward may write into them.
+    """
+    plain = [p for p in root.parameters() if type(p) is nn.Parameter]
+    return copy.deepcopy(root, {id(p): nn.Parameter(p.detach(), p.requires_grad) for p in plain})
 
 
 def place_of(name: str) -> str:
