@@ -122,7 +122,8 @@ before = mib("VmRSS")
 both(x, grad)
 print(mib("VmHWM") - before)
 """
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
     # Input and output gradient are there before: output and input gradient come on top, and a tenth of all four.
     assert 100 < float(result.stdout) < 2 * 64 + 0.1 * 4 * 64

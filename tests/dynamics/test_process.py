@@ -15,10 +15,18 @@ from spikesim.neurons import LIF
 
 
 def _python(code, tmp_path, **env):
-    environment = {**os.environ, "SPIKESIM_CACHE_DIR": str(tmp_path), **env}
+    environment = {**os.environ, "OMP_NUM_THREADS": "2", "SPIKESIM_CACHE_DIR": str(tmp_path), **env}
     return subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)], env=environment, capture_output=True, text=True, timeout=300
     )
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 class _Spikes(Dataset):
@@ -29,7 +37,7 @@ class _Spikes(Dataset):
         return LIF()(torch.full((200, 1, 1_000), float(index)))
 
 
-def test_a_worker_forked_after_a_parallel_kernel_lives():
+def test_a_worker_forked_after_a_parallel_kernel_lives(two_threads):
     x = torch.full((200, 1, 1_000), 3.0)
     assert x.numel() > PARALLEL_FROM and torch.get_num_threads() > 1
     expected = LIF()(x)
