@@ -54,7 +54,6 @@ LEARNT_STEPS = 8  # fine-tuning through more steps takes longer than all the res
 ASKED: dict[str, tuple[list[str], int, float]] = {
     "binary spikes": (["mse + bias", "scale, bias", "bias, potential", "cos(4) + bias", "parallel + bias"], 4, 4.0),
     "signed or ST-BIF, no labels": (["signed_if + bias", "signed_if + weights, bias", "exact + weights, bias"], 4, 1.5),
-    "signed, fine-tuned on labels": ([FINETUNED], 4, 1.5),
     "multi-threshold, n = 4": (["multi_threshold(4) + bias"], 1, 1.0),
 }
 RATE_CODING = "SpikingJelly, rate coding 99.9 %"
