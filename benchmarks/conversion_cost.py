@@ -1,7 +1,7 @@
 """What does a conversion cost beside one evaluation of its calibration images?
 
 VGG-16 with batch-norm and random weights, 32 x 32 pixels, 1000 calibration images in batches of 100. Evaluation and
-conversions take turns in one process; peak memory is measured in a process for each.
+conversions take turns in one process; peak memory is that of a whole process for each, torch and the model included.
 
     python benchmarks/conversion_cost.py                  # some minutes; writes results/conversion-cost.json
     python benchmarks/conversion_cost.py --images 200 --width 0.25
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from harness import Peak, Results, child, interleave, machine, show
+from harness import Results, child, interleave, machine, show, status
 
 SLOWER, MORE = 3.0, 1.5  # at most so many times the time and the memory of an evaluation
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -59,11 +59,8 @@ def main() -> None:
     parser.add_argument("--memory", choices=[EVALUATION, *SETTINGS], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory:
-        call = calls(arguments.images, arguments.width)[arguments.memory]
-        calls(8, arguments.width)[arguments.memory]()  # compiles and warms pools
-        with Peak() as peak:
-            call()
-        print(json.dumps({"peak_mib": peak.mib}))
+        calls(arguments.images, arguments.width)[arguments.memory]()
+        print(json.dumps({"peak_mib": status("VmHWM")}))
         return
     contestants = calls(arguments.images, arguments.width)
     times = interleave(contestants, arguments.rounds, seconds=600.0, batch=False)
